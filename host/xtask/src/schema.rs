@@ -1,0 +1,33 @@
+//! The committed JSON schema of switchhook.toml, which editors use.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::bindings::settle;
+use crate::run::{cargo, output};
+use crate::workspace;
+
+/// Where it is committed.
+const FILE: &str = "host/daemon/switchhook.schema.json";
+
+/// Write it anew from the daemon's types; with `check`, fail where the committed one differs.
+pub(crate) fn schema(check: bool) -> Result<()> {
+    let text = output(cargo().args([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "switchhook",
+        "--",
+        "schema",
+    ]))?;
+    let out = workspace::target().join("schema");
+    let file = out.join(FILE);
+    if let Some(dir) = file.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    fs::write(file, text)?;
+    settle(&out, &[PathBuf::from(FILE)], check, "cargo xtask schema")
+}

@@ -1,0 +1,34 @@
+//! `cargo xtask up`: from a clone to a running example.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{debian, guests, run, workspace};
+
+/// Build guests and the host, then become `switchhook run examples/default/switchhook.toml`.
+pub(crate) fn up(args: &[String]) -> Result<()> {
+    debian::compiler()?;
+    guests::build(&["default".to_owned()])?;
+    eprintln!("building the host (the first time takes some minutes)");
+    run::run(run::cargo().args(["build", "--release", "--package", "switchhook"]))?;
+
+    eprintln!();
+    eprintln!("Next, in another terminal:");
+    eprintln!(
+        "  sipsak -vv -s sip:127.0.0.1:5060                     ask the example whether it is there"
+    );
+    eprintln!("  target/release/switchhook rpc core.uptime            look inside");
+    eprintln!(
+        "  register two phones and let one call the other:      examples/default/README.md says how"
+    );
+    eprintln!("Ctrl-C ends it.");
+    eprintln!();
+    let mut daemon = Command::new(workspace::daemon());
+    daemon
+        .current_dir(workspace::root())
+        .args(["run", "examples/default/switchhook.toml"])
+        .args(args);
+    Err(anyhow::Error::new(daemon.exec()).context(format!("cannot run {}", run::line(&daemon))))
+}
