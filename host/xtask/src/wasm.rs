@@ -1,10 +1,9 @@
 //! A Rust toolchain for wasm32-unknown-unknown.
 //!
-//! Owns: the choice of one. An installed target is used as it is; else rustup is asked for the target once; else, on Debian,
-//! one is put together from Debian's rust-web packages (the compiler that Debian builds its browsers with), unpacked
-//! privately: the packages themselves are not installed, they would conflict with a packaged rustup. Debian leaves out std
-//! for this target, so it is built once from the packaged sources with the packaged compiler. The linker is the one that came
-//! with the installed toolchain.
+//! Owns: the choice of one. An installed target is used as it is; else, on Debian, one is put together from Debian's rust-web
+//! packages (the compiler that Debian builds its browsers with), unpacked privately: the packages themselves are not
+//! installed, they would conflict with a packaged rustup. Debian leaves out std for this target, so it is built once from the
+//! packaged sources with the packaged compiler. The linker is the one that came with the installed toolchain.
 //!
 //! Limits: x86_64 Linux for the Debian way. What is made is kept in the user's cache folder (SWITCHHOOK_WASM_TOOLCHAIN names
 //! another), so clones share it; a run that was broken off leaves only a folder that the next one removes.
@@ -13,12 +12,11 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::debian;
-use crate::run::{output, run, which, within};
+use crate::run::{output, run, which};
 
 /// The target of every guest.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
@@ -46,16 +44,11 @@ impl Toolchain {
         {
             return Ok(Toolchain { rustc: Some(rustc) });
         }
-        eprintln!("no {TARGET} target is installed: asking rustup for it");
-        if within(
-            Command::new("rustup").args(["target", "add", TARGET]),
-            Duration::from_secs(60),
-        ) && has_target(&sysroot)
-        {
-            return Ok(Toolchain { rustc: None });
-        }
         eprintln!(
-            "rustup cannot fetch it: making a toolchain from Debian's rust-web in {} (about a minute)",
+            "no {TARGET} target is installed (`rustup target add {TARGET}` is the quick way where rustup can fetch it):"
+        );
+        eprintln!(
+            "making a toolchain from Debian's rust-web in {} (about a minute, once)",
             dest.display()
         );
         make(&dest, &sysroot).with_context(|| {
