@@ -1,0 +1,88 @@
+//! What every message must have, so that it can be routed or answered at all. RFC 3261 8.1.1, 8.2.2, 16.3 step 1, 20;
+//! RFC 4475 3.1.2 and 3.3.
+//!
+//! Not here: schemes (416), Max-Forwards of zero (483), loops (482), Proxy-Require (420): those are the proxy's to answer.
+
+use super::header::HeaderId;
+use super::malformed::{Fault, Malformed};
+use super::{Message, Method, NameAddr, Uri};
+
+/// Those that must come once, in the order they are missed in.
+const MANDATORY: [HeaderId; 4] = [
+    HeaderId::CallId,
+    HeaderId::Cseq,
+    HeaderId::From,
+    HeaderId::To,
+];
+
+/// Those that may not come twice and that we or the next hop act on.
+const ONCE: [HeaderId; 3] = [
+    HeaderId::MaxForwards,
+    HeaderId::ContentType,
+    HeaderId::Expires,
+];
+
+pub(super) fn check(msg: &Message) -> Result<(), Malformed> {
+    once(msg)?;
+    msg.via()?;
+    msg.call_id()?;
+    let cseq = msg.cseq()?;
+    for (id, address) in [(HeaderId::From, msg.from()?), (HeaderId::To, msg.to()?)] {
+        address.uri().map_err(|fault| fault.of(id))?;
+    }
+    if !msg.is_request() {
+        return Ok(());
+    }
+    let uri = Uri::parse(msg.request_uri())?;
+    // Headers may not stand in a request URI (RFC 3261 19.1.1 table 1, RFC 4475 3.1.2.11).
+    if uri.is_sip() && uri.headers.is_some() {
+        return Err(Malformed::new(Fault::Uri, uri.raw));
+    }
+    let method = msg.method();
+    if cseq.method != method {
+        let fault = if method.is_other() {
+            Fault::CseqMethodUnknown
+        } else {
+            Fault::CseqMethod
+        };
+        return Err(Malformed::new(fault, cseq.method.as_bytes()).of(HeaderId::Cseq));
+    }
+    if let Some(hops) = msg.max_forwards() {
+        hops?;
+    }
+    if method == Method::Register {
+        contacts(msg)?;
+    }
+    Ok(())
+}
+
+/// One pass: what must be there once is, and no more than once.
+fn once(msg: &Message) -> Result<(), Malformed> {
+    let mut seen = 0u32;
+    for field in msg.fields() {
+        let Some(place) = MANDATORY.iter().chain(&ONCE).position(|id| *id == field.id) else {
+            continue;
+        };
+        if seen & (1 << place) != 0 {
+            return Err(Malformed::new(Fault::Repeated, field.value).of(field.id));
+        }
+        seen |= 1 << place;
+    }
+    match MANDATORY
+        .iter()
+        .enumerate()
+        .find(|(place, _)| seen & (1 << place) == 0)
+    {
+        Some((_, id)) => Err(Malformed::missing(*id)),
+        None => Ok(()),
+    }
+}
+
+/// A REGISTER's Contacts are bindings to be kept, so each must be an address or `*` (RFC 3261 10.3, RFC 4475 3.1.2.13).
+fn contacts(msg: &Message) -> Result<(), Malformed> {
+    for value in msg.values(HeaderId::Contact).filter(|value| *value != b"*") {
+        let contact = NameAddr::parse(value).map_err(|fault| fault.of(HeaderId::Contact))?;
+        contact.uri().map_err(|fault| fault.of(HeaderId::Contact))?;
+    }
+    Ok(())
+}

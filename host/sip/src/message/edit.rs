@@ -1,0 +1,835 @@
+//! What is to change in a message: a list sorted by field, and one arena for the new text.
+//!
+//! Edits never touch the message. They are made for one message and mean nothing for another; [`Edits::clear`] keeps the
+//! buffers for the next. Text from a script goes through here, so a value that would end its line, a name that is no token and
+//! a hand-made Content-Length are refused: nothing edited can add a header or a message that was not asked for.
+//! RFC 3261 7.3, 16.6, 18.2.1, 20.14.
+
+use super::Message;
+use super::header::HeaderId;
+use super::index::Span;
+use super::malformed::Malformed;
+use super::token::{cut, is_token, split_value, trim};
+use super::uri::Uri;
+use super::via::Via;
+use super::view::{Field, Position, View};
+
+/// The most bytes of new text, all edits together.
+const ARENA_LIMIT: usize = 1 << 24;
+
+/// An edit that cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EditError {
+    /// A header name that is no token.
+    #[error("header name: expected a token, got `{}`", .0.escape_ascii())]
+    Name(Box<[u8]>),
+    /// A value with a line break that is no fold.
+    #[error("header value: expected no line break but before white space, got `{}`", .0.escape_ascii())]
+    LineBreak(Box<[u8]>),
+    /// Content-Length follows the body; it is not set by hand.
+    #[error("Content-Length: expected it to be left to the body's own edit")]
+    ContentLength,
+    /// The field is not there, or not any more.
+    #[error("field: expected one that is in the message, got one that is not")]
+    NoField,
+    /// A request's part of a response, or the other way round.
+    #[error("{part}: expected {expected}, got the other kind of message")]
+    Kind {
+        /// What was to be set.
+        part: &'static str,
+        /// The kind of message that has it.
+        expected: &'static str,
+    },
+    /// A status code out of range.
+    #[error("status code: expected 100 to 699, got {0}")]
+    Status(u16),
+    /// The new text is too long.
+    #[error("edits: expected at most {ARENA_LIMIT} bytes of new text")]
+    TooLong,
+    /// Something that is to be edited, or the new text for it, cannot be read.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
+/// One change to the list of header fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Edit {
+    at: u32,
+    change: Change,
+}
+
+/// Of several edits at one field, insertions stand first, in the order they are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// A new line above the field at that place.
+    Insert {
+        serial: u32,
+        line: Span,
+        name_len: u32,
+        value: Span,
+        id: HeaderId,
+    },
+    /// The field's value.
+    Replace(Span),
+    /// The field's lines go.
+    Remove,
+}
+
+impl Edit {
+    #[inline]
+    pub(crate) fn at(&self) -> usize {
+        self.at as usize
+    }
+
+    #[inline]
+    pub(crate) fn change(&self) -> Change {
+        self.change
+    }
+
+    fn is_insert(&self) -> bool {
+        matches!(self.change, Change::Insert { .. })
+    }
+
+    fn serial(&self) -> Option<u32> {
+        match self.change {
+            Change::Insert { serial, .. } => Some(serial),
+            Change::Replace(_) | Change::Remove => None,
+        }
+    }
+
+    /// The field an insertion adds.
+    pub(crate) fn added<'a>(&self, arena: &'a [u8]) -> Option<Field<'a>> {
+        let Change::Insert {
+            serial,
+            line,
+            name_len,
+            value,
+            id,
+        } = self.change
+        else {
+            return None;
+        };
+        let name = Span {
+            start: line.start,
+            end: line.start.saturating_add(name_len),
+        };
+        Some(Field {
+            id,
+            name: name.of(arena),
+            value: value.of(arena),
+            position: Position::added(serial),
+        })
+    }
+}
+
+/// Changes to one message. See the module's header.
+#[derive(Debug, Default)]
+pub struct Edits {
+    list: Vec<Edit>,
+    arena: Vec<u8>,
+    serials: u32,
+    request_uri: Option<Span>,
+    status_line: Option<(u16, Span)>,
+    body: Option<Span>,
+}
+
+impl Clone for Edits {
+    fn clone(&self) -> Self {
+        let mut copy = Self::default();
+        copy.clone_from(self);
+        copy
+    }
+
+    /// Keeps the buffers of `self`.
+    fn clone_from(&mut self, source: &Self) {
+        self.list.clone_from(&source.list);
+        self.arena.clone_from(&source.arena);
+        self.serials = source.serials;
+        self.request_uri = source.request_uri;
+        self.status_line = source.status_line;
+        self.body = source.body;
+    }
+}
+
+/// A value's bytes: in the message, or in the arena.
+#[derive(Debug, Clone, Copy)]
+enum Text {
+    Came(Span),
+    New(Span),
+}
+
+impl Edits {
+    /// Forgets every edit and keeps the buffers.
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.arena.clear();
+        self.serials = 0;
+        self.request_uri = None;
+        self.status_line = None;
+        self.body = None;
+    }
+
+    /// True where nothing is to change.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+            && self.request_uri.is_none()
+            && self.status_line.is_none()
+            && self.body.is_none()
+    }
+
+    /// The message with these edits.
+    pub fn view<'a>(&'a self, msg: &'a Message) -> View<'a> {
+        View::new(msg, self)
+    }
+
+    /// Puts another request URI in. It must be one that can be read.
+    pub fn set_request_uri(&mut self, msg: &Message, uri: &[u8]) -> Result<(), EditError> {
+        if !msg.is_request() {
+            return Err(EditError::Kind {
+                part: "request URI",
+                expected: "a request",
+            });
+        }
+        Uri::parse(uri)?;
+        self.request_uri = Some(self.write(&[uri])?);
+        Ok(())
+    }
+
+    /// Puts another status code and reason phrase in.
+    pub fn set_status_line(
+        &mut self,
+        msg: &Message,
+        status: u16,
+        reason: &[u8],
+    ) -> Result<(), EditError> {
+        if msg.is_request() {
+            return Err(EditError::Kind {
+                part: "status line",
+                expected: "a response",
+            });
+        }
+        if !(100..700).contains(&status) {
+            return Err(EditError::Status(status));
+        }
+        if memchr::memchr2(b'\r', b'\n', reason).is_some() {
+            return Err(EditError::LineBreak(reason.into()));
+        }
+        self.status_line = Some((status, self.write(&[reason])?));
+        Ok(())
+    }
+
+    /// A new field above all others.
+    pub fn prepend_field(
+        &mut self,
+        msg: &Message,
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<Position, EditError> {
+        let _ = msg;
+        self.insert(0, 0, name, value)
+    }
+
+    /// A new field below all others.
+    pub fn append_field(
+        &mut self,
+        msg: &Message,
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<Position, EditError> {
+        self.insert(self.list.len(), msg.index().slots().len(), name, value)
+    }
+
+    /// A new field right above another.
+    pub fn insert_before(
+        &mut self,
+        msg: &Message,
+        position: Position,
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<Position, EditError> {
+        let (slot, at) = self.place(msg, position)?;
+        self.insert(slot, at, name, value)
+    }
+
+    /// A new field right below another.
+    pub fn insert_after(
+        &mut self,
+        msg: &Message,
+        position: Position,
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<Position, EditError> {
+        let (slot, at) = self.place(msg, position)?;
+        match position.as_original() {
+            Some(original) => {
+                let below = self.list.partition_point(|edit| edit.at() <= original);
+                self.insert(below, original + 1, name, value)
+            }
+            None => self.insert(slot + 1, at, name, value),
+        }
+    }
+
+    /// A new first value of that header, in a field of its own above its first one. Where there is none yet, a Via goes
+    /// above all fields and any other below the Vias, among the headers that proxies read (RFC 3261 7.3.1).
+    pub fn prepend_value(
+        &mut self,
+        msg: &Message,
+        id: HeaderId,
+        value: &[u8],
+    ) -> Result<Position, EditError> {
+        let name = known(id)?.as_bytes();
+        if let Some((position, _)) = self.find(msg, id) {
+            return self.insert_before(msg, position, name, value);
+        }
+        match self.last(msg, HeaderId::Via) {
+            Some(via) if id != HeaderId::Via => self.insert_after(msg, via, name, value),
+            _ => self.prepend_field(msg, name, value),
+        }
+    }
+
+    /// Makes that the header's only value: its first field gets it, its others go; without any, one is added below.
+    pub fn set_header(
+        &mut self,
+        msg: &Message,
+        id: HeaderId,
+        value: &[u8],
+    ) -> Result<Position, EditError> {
+        let name = known(id)?;
+        if id == HeaderId::ContentLength {
+            return Err(EditError::ContentLength);
+        }
+        self.put(msg, id, name, value)
+    }
+
+    fn put(
+        &mut self,
+        msg: &Message,
+        id: HeaderId,
+        name: &str,
+        value: &[u8],
+    ) -> Result<Position, EditError> {
+        let Some((first, _)) = self.find(msg, id) else {
+            return self.insert_line(
+                self.list.len(),
+                msg.index().slots().len(),
+                id,
+                name.as_bytes(),
+                value,
+            );
+        };
+        self.replace(msg, first, value)?;
+        while let Some(other) = self.last(msg, id).filter(|other| *other != first) {
+            self.remove(msg, other)?;
+        }
+        Ok(first)
+    }
+
+    /// Another value in that field; its name and the white space about it stay as they are.
+    pub fn replace_value(
+        &mut self,
+        msg: &Message,
+        position: Position,
+        value: &[u8],
+    ) -> Result<(), EditError> {
+        self.spare_content_length(msg, position)?;
+        self.replace(msg, position, value)
+    }
+
+    fn replace(
+        &mut self,
+        msg: &Message,
+        position: Position,
+        value: &[u8],
+    ) -> Result<(), EditError> {
+        let value = checked_value(value)?;
+        let (slot, _) = self.place(msg, position)?;
+        if position.as_added().is_some() {
+            return self.rewrite(slot, value);
+        }
+        let span = self.write(&[value])?;
+        self.change(slot, position, Change::Replace(span));
+        Ok(())
+    }
+
+    /// Takes that field out.
+    pub fn remove_field(&mut self, msg: &Message, position: Position) -> Result<(), EditError> {
+        self.spare_content_length(msg, position)?;
+        self.remove(msg, position)
+    }
+
+    fn remove(&mut self, msg: &Message, position: Position) -> Result<(), EditError> {
+        let (slot, _) = self.place(msg, position)?;
+        if position.as_added().is_some() {
+            self.list.remove(slot);
+        } else {
+            self.change(slot, position, Change::Remove);
+        }
+        Ok(())
+    }
+
+    /// Takes every field of that name out, whatever its case, compact or long, with or without space before the colon.
+    /// Says how many there were.
+    pub fn remove_named(&mut self, msg: &Message, name: &[u8]) -> Result<usize, EditError> {
+        if HeaderId::of(name) == HeaderId::ContentLength {
+            return Err(EditError::ContentLength);
+        }
+        let mut removed = 0;
+        while let Some(field) = self.view(msg).fields().find(|field| field.is_named(name)) {
+            self.remove(msg, field.position)?;
+            removed += 1;
+        }
+        Ok(removed)
+    }
+
+    /// Takes the first value of that header out, with its field if it is alone there: the top Via, the top Route.
+    /// Says whether there was one.
+    pub fn remove_first_value(&mut self, msg: &Message, id: HeaderId) -> Result<bool, EditError> {
+        known(id)?;
+        if id == HeaderId::ContentLength {
+            return Err(EditError::ContentLength);
+        }
+        while let Some((position, text)) = self.find(msg, id) {
+            let whole = self.read(msg, text);
+            let (first, rest) = if id.is_list() {
+                split_value(whole)
+            } else {
+                (whole, None)
+            };
+            let found = !first.is_empty();
+            let rest = rest.map(trim).unwrap_or_default();
+            if rest.is_empty() {
+                self.remove(msg, position)?;
+            } else {
+                let skipped = whole.len() - rest.len();
+                self.replace_parts(msg, position, text, [(skipped, whole.len()), (0, 0)], b"")?;
+            }
+            if found {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Sets a parameter of the top Via: `received`, `rport` (RFC 3261 18.2.1, RFC 3581). One that is there gets the value,
+    /// else it goes behind the others.
+    pub fn set_via_param(
+        &mut self,
+        msg: &Message,
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<(), EditError> {
+        if !is_token(name) {
+            return Err(EditError::Name(name.into()));
+        }
+        let sane = |b: &u8| !super::token::is_lws(*b) && !matches!(b, b';' | b',' | b'"');
+        if !value.iter().all(sane) {
+            return Err(EditError::LineBreak(value.into()));
+        }
+        let (position, text) = self
+            .find(msg, HeaderId::Via)
+            .ok_or_else(|| Malformed::missing(HeaderId::Via))?;
+        let whole = self.read(msg, text);
+        let first = split_value(whole).0;
+        let via = Via::parse(first).map_err(|fault| fault.of(HeaderId::Via))?;
+        // Offsets in the field's value: `first` is a slice of it, the parameters end where `first` does.
+        let lead = first.as_ptr() as usize - whole.as_ptr() as usize;
+        let end = lead + first.len();
+        let params = via.params.as_bytes();
+        let (from, to) = match via.params.locate(name) {
+            Some((from, to)) => (end - params.len() + from, end - params.len() + to),
+            None => (end, end),
+        };
+        let mut new = [0u8; 128];
+        let parts: [&[u8]; 4] = [b";", name, b"=", value];
+        let total: usize = parts.iter().map(|part| part.len()).sum();
+        let Some(buffer) = new.get_mut(..total) else {
+            return Err(EditError::TooLong);
+        };
+        for (to, from) in buffer.iter_mut().zip(parts.into_iter().flatten()) {
+            *to = *from;
+        }
+        self.replace_parts(msg, position, text, [(0, from), (to, whole.len())], buffer)
+    }
+
+    /// Sets Max-Forwards; where there is none, it goes below the Vias (RFC 3261 16.6 step 3).
+    pub fn set_max_forwards(&mut self, msg: &Message, hops: u8) -> Result<(), EditError> {
+        let mut digits = [0; 10];
+        let value = decimal(&mut digits, u32::from(hops));
+        match self.find(msg, HeaderId::MaxForwards) {
+            Some((position, _)) => self.replace(msg, position, value),
+            None => self
+                .prepend_value(msg, HeaderId::MaxForwards, value)
+                .map(drop),
+        }
+    }
+
+    /// Another body; Content-Length follows it. `content_type` replaces the one there; `None` takes it out.
+    pub fn set_body(
+        &mut self,
+        msg: &Message,
+        content_type: Option<&[u8]>,
+        body: &[u8],
+    ) -> Result<(), EditError> {
+        match content_type {
+            Some(value) => drop(self.set_header(msg, HeaderId::ContentType, value)?),
+            None => drop(self.remove_named(msg, b"Content-Type")?),
+        }
+        self.body = Some(self.write(&[body])?);
+        let mut digits = [0; 10];
+        let length = decimal(
+            &mut digits,
+            u32::try_from(body.len()).map_err(|_| EditError::TooLong)?,
+        );
+        self.put(
+            msg,
+            HeaderId::ContentLength,
+            HeaderId::ContentLength.name(),
+            length,
+        )
+        .map(drop)
+    }
+
+    /// Adds a Content-Length where there is none, as a stream needs it (RFC 3261 18.3).
+    pub fn add_content_length(&mut self, msg: &Message) -> Result<(), EditError> {
+        if self.find(msg, HeaderId::ContentLength).is_some() {
+            return Ok(());
+        }
+        let length = self.view(msg).body().len();
+        let mut digits = [0; 10];
+        let length = decimal(
+            &mut digits,
+            u32::try_from(length).map_err(|_| EditError::TooLong)?,
+        );
+        self.put(
+            msg,
+            HeaderId::ContentLength,
+            HeaderId::ContentLength.name(),
+            length,
+        )
+        .map(drop)
+    }
+
+    pub(crate) fn list(&self) -> &[Edit] {
+        &self.list
+    }
+
+    pub(crate) fn arena(&self) -> &[u8] {
+        &self.arena
+    }
+
+    pub(crate) fn request_uri(&self) -> Option<&[u8]> {
+        self.request_uri.map(|span| span.of(&self.arena))
+    }
+
+    pub(crate) fn status_line(&self) -> Option<(u16, &[u8])> {
+        self.status_line
+            .map(|(status, reason)| (status, reason.of(&self.arena)))
+    }
+
+    pub(crate) fn body(&self) -> Option<&[u8]> {
+        self.body.map(|span| span.of(&self.arena))
+    }
+
+    /// The first field of that header.
+    fn find(&self, msg: &Message, id: HeaderId) -> Option<(Position, Text)> {
+        let field = self.view(msg).field(id)?;
+        Some((field.position, self.text(msg, field.position)?))
+    }
+
+    /// The last field of that header.
+    fn last(&self, msg: &Message, id: HeaderId) -> Option<Position> {
+        self.view(msg)
+            .fields()
+            .filter(|field| field.id == id)
+            .last()
+            .map(|field| field.position)
+    }
+
+    /// Where the field's value is kept.
+    fn text(&self, msg: &Message, position: Position) -> Option<Text> {
+        let (slot, at) = self.place(msg, position).ok()?;
+        match self
+            .list
+            .get(slot)
+            .filter(|edit| edit.at() == at)
+            .map(Edit::change)
+        {
+            Some(Change::Insert { value, .. } | Change::Replace(value)) => Some(Text::New(value)),
+            _ => msg
+                .index()
+                .slots()
+                .get(at)
+                .map(|slot| Text::Came(slot.value)),
+        }
+    }
+
+    fn read<'a>(&'a self, msg: &'a Message, text: Text) -> &'a [u8] {
+        match text {
+            Text::Came(span) => span.of(msg.bytes()),
+            Text::New(span) => span.of(&self.arena),
+        }
+    }
+
+    /// For a field that is there: the place in the list of its own edit (or where that would go), and of the field it stands
+    /// at.
+    fn place(&self, msg: &Message, position: Position) -> Result<(usize, usize), EditError> {
+        if let Some(original) = position.as_original() {
+            let first = self.list.partition_point(|edit| edit.at() < original);
+            let inserts = cut_list(&self.list, first)
+                .iter()
+                .take_while(|e| e.at() == original && e.is_insert())
+                .count();
+            let slot = first + inserts;
+            let own = self.list.get(slot).filter(|edit| edit.at() == original);
+            if original >= msg.index().slots().len()
+                || own.is_some_and(|edit| edit.change == Change::Remove)
+            {
+                return Err(EditError::NoField);
+            }
+            return Ok((slot, original));
+        }
+        let serial = position.as_added();
+        let slot = self
+            .list
+            .iter()
+            .position(|edit| edit.serial() == serial)
+            .ok_or(EditError::NoField)?;
+        Ok((slot, self.list.get(slot).map_or(0, Edit::at)))
+    }
+
+    /// Sets the field's own edit, which stands at `slot` if there is one.
+    fn change(&mut self, slot: usize, position: Position, change: Change) {
+        let Some(at) = position.as_original() else {
+            return;
+        };
+        match self.list.get_mut(slot) {
+            Some(edit) if edit.at() == at && !edit.is_insert() => edit.change = change,
+            _ => self.list.insert(
+                slot.min(self.list.len()),
+                Edit {
+                    at: at as u32,
+                    change,
+                },
+            ),
+        }
+    }
+
+    fn insert(
+        &mut self,
+        slot: usize,
+        at: usize,
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<Position, EditError> {
+        let id = HeaderId::of(name);
+        if id == HeaderId::ContentLength {
+            return Err(EditError::ContentLength);
+        }
+        self.insert_line(slot, at, id, name, value)
+    }
+
+    fn insert_line(
+        &mut self,
+        slot: usize,
+        at: usize,
+        id: HeaderId,
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<Position, EditError> {
+        if !is_token(name) {
+            return Err(EditError::Name(name.into()));
+        }
+        let value = checked_value(value)?;
+        let line = self.write(&[name, b": ", value, b"\r\n"])?;
+        let start = line.start as usize + name.len() + 2;
+        let serial = self.serials;
+        self.serials += 1;
+        let change = Change::Insert {
+            serial,
+            line,
+            name_len: name.len() as u32,
+            value: Span::new(start, start + value.len()),
+            id,
+        };
+        self.list.insert(
+            slot.min(self.list.len()),
+            Edit {
+                at: at as u32,
+                change,
+            },
+        );
+        Ok(Position::added(serial))
+    }
+
+    /// Writes an added field's line anew with another value.
+    fn rewrite(&mut self, slot: usize, value: &[u8]) -> Result<(), EditError> {
+        self.rewrite_with(slot, |edits| {
+            edits.arena.extend_from_slice(value);
+        })
+    }
+
+    fn rewrite_with(
+        &mut self,
+        slot: usize,
+        value: impl FnOnce(&mut Self),
+    ) -> Result<(), EditError> {
+        let Some(Edit {
+            change:
+                Change::Insert {
+                    serial,
+                    line,
+                    name_len,
+                    id,
+                    ..
+                },
+            at,
+        }) = self.list.get(slot).copied()
+        else {
+            return Err(EditError::NoField);
+        };
+        let start = self.arena.len();
+        self.copy_within(Span {
+            start: line.start,
+            end: line.start + name_len,
+        });
+        self.arena.extend_from_slice(b": ");
+        let value_start = self.arena.len();
+        value(self);
+        let value_end = self.arena.len();
+        self.arena.extend_from_slice(b"\r\n");
+        self.room(0)?;
+        let change = Change::Insert {
+            serial,
+            line: Span::new(start, self.arena.len()),
+            name_len,
+            value: Span::new(value_start, value_end),
+            id,
+        };
+        if let Some(edit) = self.list.get_mut(slot) {
+            *edit = Edit { at, change };
+        }
+        Ok(())
+    }
+
+    /// Replaces a value by two stretches of itself with `new` between.
+    fn replace_parts(
+        &mut self,
+        msg: &Message,
+        position: Position,
+        text: Text,
+        [head, tail]: [(usize, usize); 2],
+        new: &[u8],
+    ) -> Result<(), EditError> {
+        let push = |edits: &mut Self| {
+            edits.push(msg, text, head);
+            edits.arena.extend_from_slice(new);
+            edits.push(msg, text, tail);
+        };
+        let (slot, _) = self.place(msg, position)?;
+        if position.as_added().is_some() {
+            return self.rewrite_with(slot, push);
+        }
+        let start = self.arena.len();
+        push(self);
+        self.room(0)?;
+        let span = Span::new(start, self.arena.len());
+        self.change(slot, position, Change::Replace(span));
+        Ok(())
+    }
+
+    /// Copies a stretch of a value to the end of the arena.
+    fn push(&mut self, msg: &Message, text: Text, (from, to): (usize, usize)) {
+        match text {
+            Text::Came(span) => {
+                let value = span.of(msg.bytes());
+                self.arena
+                    .extend_from_slice(value.get(from..to).unwrap_or_default());
+            }
+            Text::New(span) => {
+                let start = span.start as usize;
+                self.copy_within(Span::new(start + from, start + to));
+            }
+        }
+    }
+
+    fn copy_within(&mut self, span: Span) {
+        let (start, end) = (span.start as usize, span.end as usize);
+        if start <= end && end <= self.arena.len() {
+            self.arena.extend_from_within(start..end);
+        }
+    }
+
+    fn write(&mut self, parts: &[&[u8]]) -> Result<Span, EditError> {
+        self.room(parts.iter().map(|part| part.len()).sum())?;
+        let start = self.arena.len();
+        for part in parts {
+            self.arena.extend_from_slice(part);
+        }
+        Ok(Span::new(start, self.arena.len()))
+    }
+
+    fn room(&self, more: usize) -> Result<(), EditError> {
+        if self.arena.len().saturating_add(more) > ARENA_LIMIT {
+            Err(EditError::TooLong)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn spare_content_length(&self, msg: &Message, position: Position) -> Result<(), EditError> {
+        let (slot, at) = self.place(msg, position)?;
+        let id = match self.list.get(slot).map(Edit::change) {
+            Some(Change::Insert { serial, id, .. }) if Some(serial) == position.as_added() => id,
+            _ => msg
+                .index()
+                .slots()
+                .get(at)
+                .map_or(HeaderId::Other, |slot| slot.id.0),
+        };
+        if id == HeaderId::ContentLength {
+            Err(EditError::ContentLength)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn cut_list(list: &[Edit], at: usize) -> &[Edit] {
+    list.get(at..).unwrap_or_default()
+}
+
+/// The long name of a header we know.
+fn known(id: HeaderId) -> Result<&'static str, EditError> {
+    match id {
+        HeaderId::Other => Err(EditError::Name((*b"").into())),
+        id => Ok(id.name()),
+    }
+}
+
+/// The value without white space around it, if every line break in it is a fold.
+pub(crate) fn checked_value(value: &[u8]) -> Result<&[u8], EditError> {
+    let value = trim(value);
+    let mut rest = value;
+    while let Some(n) = memchr::memchr2(b'\r', b'\n', rest) {
+        rest = match cut(rest, n).1 {
+            [b'\r', b'\n', b' ' | b'\t', rest @ ..] | [b'\n', b' ' | b'\t', rest @ ..] => rest,
+            _ => return Err(EditError::LineBreak(value.into())),
+        };
+    }
+    Ok(value)
+}
+
+/// Writes a number without allocating.
+pub(crate) fn decimal(digits: &mut [u8; 10], mut n: u32) -> &[u8] {
+    let mut at = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (n % 10) as u8;
+        n /= 10;
+        at -= 1;
+        if n == 0 {
+            break;
+        }
+    }
+    digits.get(at..).unwrap_or_default()
+}

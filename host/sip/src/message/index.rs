@@ -1,0 +1,372 @@
+//! The index: one pass over the bytes that says where the start line's parts, each field's name and value, and the body stand.
+//!
+//! Folded lines belong to the field above them; lines may end with CR LF or a bare LF; a name may have space before its colon
+//! and is known by its name all the same. A CR that ends no line is refused: peers differ on what it means, and a header
+//! could be smuggled past us in it. RFC 3261 7.3, 7.5, 18.3 and 25.1; RFC 4475.
+
+use smallvec::SmallVec;
+
+use super::header::HeaderId;
+use super::malformed::{Fault, Malformed};
+use super::token::{cut, decimal, is_token_byte, take_while, trim_end, trim_start};
+
+/// Messages with up to this many header fields are indexed without an allocation.
+pub const INLINE_FIELDS: usize = 32;
+
+/// What a message may hold at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes in all.
+    pub bytes: usize,
+    /// Header fields.
+    pub fields: usize,
+    /// Values in comma lists, over the whole message.
+    pub values: usize,
+}
+
+impl Default for Limits {
+    /// 64 KiB (the largest datagram), 256 fields, 512 values.
+    fn default() -> Self {
+        Self {
+            bytes: 65_536,
+            fields: 256,
+            values: 512,
+        }
+    }
+}
+
+/// A stretch of the message's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Span {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Span {
+    /// Offsets are below the limit of bytes, which fits.
+    #[inline]
+    pub(crate) fn new(start: usize, end: usize) -> Self {
+        Self {
+            start: start as u32,
+            end: end as u32,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes
+            .get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
+    }
+}
+
+/// Where one header field stands. Its lines reach to the next field's start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Slot {
+    /// First byte of the name.
+    pub(crate) start: u32,
+    /// The value without white space around it.
+    pub(crate) value: Span,
+    pub(crate) name_len: u16,
+    pub(crate) id: SlotId,
+}
+
+/// [`HeaderId`] with a default, so that a slot has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SlotId(pub(crate) HeaderId);
+
+impl Default for SlotId {
+    fn default() -> Self {
+        Self(HeaderId::Other)
+    }
+}
+
+impl Slot {
+    #[inline]
+    pub(crate) fn name(self, bytes: &[u8]) -> &[u8] {
+        let start = self.start as usize;
+        bytes
+            .get(start..start + usize::from(self.name_len))
+            .unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Index {
+    /// 0 for a request.
+    status: u16,
+    /// Method, or nothing.
+    method: Span,
+    /// Request URI, or reason phrase.
+    text: Span,
+    slots: SmallVec<[Slot; INLINE_FIELDS]>,
+    /// Start of the blank line.
+    blank: u32,
+    body: Span,
+}
+
+impl Index {
+    /// Reads the whole message: (line breaks skipped at its head, index counted from after them).
+    pub(crate) fn of(bytes: &[u8], limits: &Limits) -> Result<(usize, Self), Malformed> {
+        let limit = limits.bytes.min(u32::MAX as usize);
+        if bytes.len() > limit {
+            return Err(Malformed::over(Fault::TooLong, limit, limit));
+        }
+        let skipped = bytes
+            .iter()
+            .position(|b| !matches!(b, b'\r' | b'\n'))
+            .unwrap_or(bytes.len());
+        let bytes = cut(bytes, skipped).1;
+        if bytes.is_empty() {
+            return Err(Malformed::at(Fault::Empty, 0, b""));
+        }
+        let line = line(bytes, 0)?;
+        let mut index = Self::start_line(cut(bytes, line.text_end).0)?;
+        index.fields(bytes, line.next, limits)?;
+        Ok((skipped, index))
+    }
+
+    /// `METHOD URI SIP/2.0` or `SIP/2.0 CODE REASON`.
+    #[inline]
+    fn start_line(line: &[u8]) -> Result<Self, Malformed> {
+        let bad = || Malformed::at(Fault::StartLine, 0, line);
+        let mut index = Self {
+            status: 0,
+            method: Span::default(),
+            text: Span::default(),
+            slots: SmallVec::new(),
+            blank: 0,
+            body: Span::default(),
+        };
+        let (first, rest) = take_while(line, is_token_byte);
+        match rest {
+            [b'/', ..] if first.eq_ignore_ascii_case(b"SIP") => {
+                let (version, rest) = take_while(line, |b| b != b' ');
+                if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+                    return Err(Malformed::at(Fault::Version, 0, version));
+                }
+                let (code, reason) = take_while(cut(rest, 1).1, |b| b != b' ');
+                let status = decimal(code)
+                    .and_then(|n| u16::try_from(n).ok())
+                    .filter(|n| (100..700).contains(n));
+                let Some(status) = status.filter(|_| code.len() == 3) else {
+                    return Err(Malformed::at(Fault::StatusCode, version.len() + 1, code));
+                };
+                index.status = status;
+                let reason = cut(reason, 1).1;
+                index.text = Span::new(line.len() - reason.len(), line.len());
+            }
+            [b' ', ..] if !first.is_empty() => {
+                let uri_start = first.len() + 1;
+                let (uri, rest) = take_while(cut(rest, 1).1, |b| b != b' ');
+                let [b' ', version @ ..] = rest else {
+                    return Err(bad());
+                };
+                if uri.is_empty() || !is_version(version) {
+                    return Err(bad());
+                }
+                if !version.eq_ignore_ascii_case(b"SIP/2.0") {
+                    return Err(Malformed::at(
+                        Fault::Version,
+                        line.len() - version.len(),
+                        version,
+                    ));
+                }
+                index.method = Span::new(0, first.len());
+                index.text = Span::new(uri_start, uri_start + uri.len());
+            }
+            _ => return Err(bad()),
+        }
+        Ok(index)
+    }
+
+    #[inline]
+    fn fields(&mut self, bytes: &[u8], mut at: usize, limits: &Limits) -> Result<(), Malformed> {
+        let mut content_length: Option<u64> = None;
+        let mut values = 0;
+        loop {
+            match cut(bytes, at).1 {
+                [b'\r', b'\n', ..] => return self.set_body(bytes, at, at + 2, content_length),
+                [b'\n', ..] => return self.set_body(bytes, at, at + 1, content_length),
+                [] => return Err(Malformed::at(Fault::NoBlankLine, at, b"")),
+                _ => {}
+            }
+            if self.slots.len() >= limits.fields {
+                return Err(Malformed::over(Fault::TooManyFields, limits.fields, at));
+            }
+            let (name, rest) = take_while(cut(bytes, at).1, is_token_byte);
+            let colon = match rest {
+                [b':', ..] => at + name.len(),
+                _ => {
+                    at + name.len()
+                        + rest
+                            .iter()
+                            .take_while(|b| matches!(b, b' ' | b'\t'))
+                            .count()
+                }
+            };
+            let name_len = u16::try_from(name.len()).unwrap_or(0);
+            if bytes.get(colon) != Some(&b':') || name_len == 0 {
+                let end = line(bytes, at).map_or(bytes.len(), |line| line.text_end);
+                return Err(Malformed::at(
+                    Fault::FieldName,
+                    at,
+                    bytes.get(at..end).unwrap_or_default(),
+                ));
+            }
+            let id = HeaderId::of(name);
+            let mut end = line(bytes, colon + 1)?;
+            while let Some(b' ' | b'\t') = bytes.get(end.next) {
+                end = line(bytes, end.next)?;
+            }
+            let value = bytes.get(colon + 1..end.text_end).unwrap_or_default();
+            let value = trim_end(value);
+            let start = colon + 1 + (value.len() - trim_start(value).len());
+            let slot = Slot {
+                start: at as u32,
+                value: Span::new(start, colon + 1 + value.len()),
+                name_len,
+                id: SlotId(id),
+            };
+            if id == HeaderId::ContentLength {
+                let digits = slot.value.of(bytes);
+                let length =
+                    decimal(digits).filter(|n| content_length.is_none_or(|other| other == *n));
+                if length.is_none() {
+                    return Err(Malformed::at(Fault::ContentLength, start, digits).of(id));
+                }
+                content_length = length;
+            } else if id.is_list() && value.len() > 128 {
+                values += 1 + memchr::memchr_iter(b',', value).count();
+                if values > limits.values {
+                    return Err(Malformed::over(Fault::TooManyValues, limits.values, start).of(id));
+                }
+            }
+            self.slots.push(slot);
+            at = end.next;
+        }
+    }
+
+    fn set_body(
+        &mut self,
+        bytes: &[u8],
+        blank: usize,
+        start: usize,
+        length: Option<u64>,
+    ) -> Result<(), Malformed> {
+        let have = bytes.len() - start;
+        let length = match length {
+            None => have,
+            Some(length) => match usize::try_from(length) {
+                Ok(length) if length <= have => length,
+                _ => {
+                    return Err(Malformed::at(Fault::BodyShort, start, cut(bytes, start).1)
+                        .of(HeaderId::ContentLength));
+                }
+            },
+        };
+        self.blank = blank as u32;
+        self.body = Span::new(start, start + length);
+        Ok(())
+    }
+
+    pub(crate) fn end(&self) -> usize {
+        self.body.end as usize
+    }
+
+    pub(crate) fn status(&self) -> u16 {
+        self.status
+    }
+
+    pub(crate) fn method<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes
+            .get(self.method.start as usize..self.method.end as usize)
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn text(&self) -> Span {
+        self.text
+    }
+
+    pub(crate) fn request_uri<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        if self.status == 0 {
+            self.text.of(bytes)
+        } else {
+            b""
+        }
+    }
+
+    pub(crate) fn reason<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        if self.status == 0 {
+            b""
+        } else {
+            self.text.of(bytes)
+        }
+    }
+
+    pub(crate) fn body_span(&self) -> Span {
+        self.body
+    }
+
+    pub(crate) fn body<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        self.body.of(bytes)
+    }
+
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Where the lines of the field at `at` start; past the last, where the blank line does.
+    pub(crate) fn line_start(&self, at: usize) -> u32 {
+        self.slots.get(at).map_or(self.blank, |slot| slot.start)
+    }
+
+    #[inline]
+    pub(crate) fn first<'a>(&self, bytes: &'a [u8], id: HeaderId) -> Option<&'a [u8]> {
+        self.slots
+            .iter()
+            .find(|slot| slot.id.0 == id)
+            .map(|slot| slot.value.of(bytes))
+    }
+}
+
+/// `SIP/digits.digits` in any case.
+fn is_version(version: &[u8]) -> bool {
+    let (name, number) = cut(version, 4);
+    let (major, minor) = take_while(number, |b| b.is_ascii_digit());
+    let [b'.', minor @ ..] = minor else {
+        return false;
+    };
+    name.eq_ignore_ascii_case(b"SIP/")
+        && !major.is_empty()
+        && !minor.is_empty()
+        && minor.iter().all(u8::is_ascii_digit)
+}
+
+struct Line {
+    /// Where its text ends, before CR LF or LF.
+    text_end: usize,
+    /// Where the next line starts.
+    next: usize,
+}
+
+/// The line that holds `from`.
+#[inline]
+fn line(bytes: &[u8], from: usize) -> Result<Line, Malformed> {
+    let rest = cut(bytes, from).1;
+    let Some(n) = memchr::memchr2(b'\r', b'\n', rest) else {
+        return Err(Malformed::at(Fault::NoBlankLine, from, rest));
+    };
+    match cut(rest, n).1 {
+        [b'\r', b'\n', ..] => Ok(Line {
+            text_end: from + n,
+            next: from + n + 2,
+        }),
+        [b'\n', ..] => Ok(Line {
+            text_end: from + n,
+            next: from + n + 1,
+        }),
+        [b'\r'] => Err(Malformed::at(Fault::NoBlankLine, from, rest)),
+        _ => Err(Malformed::at(Fault::BareReturn, from + n, cut(rest, n).1)),
+    }
+}

@@ -1,0 +1,339 @@
+//! Answers of our own: to a request, and as far as possible to one that cannot be read.
+//!
+//! Via, From, To, Call-ID and CSeq are copied as RFC 3261 8.2.6.2 asks, Timestamp into a 100 (8.2.6.1), Record-Route into
+//! what makes a dialog (12.1.1). The To tag comes from the caller, which owns the randomness.
+
+use bytes::Bytes;
+
+use super::edit::{EditError, decimal};
+use super::header::HeaderId;
+use super::malformed::Malformed;
+use super::token::{is_token, is_token_byte, take_while, trim};
+use super::view::View;
+
+/// Begins the answer to a request. Its Vias are taken as the view shows them, so `received` and `rport` belong into the
+/// edits beforehand (RFC 3261 18.2.1). `to_tag` is added to a To without tag, but not in a 100.
+///
+/// ```
+/// use switchhook_sip::message::{Message, response};
+/// let request = Message::parse("OPTIONS sip:b@example.test SIP/2.0\r\nv: SIP/2.0/UDP h;branch=z9hG4bK1\r\n\
+///     f: <sip:a@example.test>;tag=1\r\nt: <sip:b@example.test>\r\ni: x\r\nCSeq: 1 OPTIONS\r\n\r\n".into())?;
+/// let answer = response(&request, 200, "OK", Some("77")).header(b"Allow", b"OPTIONS")?.finish();
+/// assert_eq!(&answer[..], b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n\
+///     From: <sip:a@example.test>;tag=1\r\nTo: <sip:b@example.test>;tag=77\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n\
+///     Allow: OPTIONS\r\nContent-Length: 0\r\n\r\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn response<'a>(
+    request: impl Into<View<'a>>,
+    status: u16,
+    reason: &str,
+    to_tag: Option<&str>,
+) -> ResponseBuilder {
+    ResponseBuilder::new(Vec::new(), request.into(), status, reason, to_tag)
+}
+
+/// An answer being written.
+#[derive(Debug)]
+pub struct ResponseBuilder {
+    out: Vec<u8>,
+    body: Vec<u8>,
+}
+
+impl ResponseBuilder {
+    /// As [`response`], into a buffer to be reused; what was in it is gone.
+    pub fn new(
+        mut out: Vec<u8>,
+        request: View<'_>,
+        status: u16,
+        reason: &str,
+        to_tag: Option<&str>,
+    ) -> Self {
+        out.clear();
+        out.reserve(512);
+        start(&mut out, status, &reason);
+        let dialog = (101..300).contains(&status) && request.method().makes_dialog();
+        for field in request.fields() {
+            let copied = match field.id {
+                HeaderId::Via
+                | HeaderId::From
+                | HeaderId::To
+                | HeaderId::CallId
+                | HeaderId::Cseq => true,
+                HeaderId::Timestamp => status == 100,
+                HeaderId::RecordRoute => dialog,
+                _ => false,
+            };
+            if !copied {
+                continue;
+            }
+            name(&mut out, field.id.name());
+            out.extend_from_slice(field.value);
+            if field.id == HeaderId::To
+                && status != 100
+                && request.to().is_ok_and(|to| to.tag().is_none())
+            {
+                tag(&mut out, to_tag);
+            }
+            out.extend_from_slice(b"\r\n");
+        }
+        Self {
+            out,
+            body: Vec::new(),
+        }
+    }
+
+    /// Adds a header field below those that are there.
+    pub fn header(mut self, name: &[u8], value: &[u8]) -> Result<Self, EditError> {
+        if !is_token(name) {
+            return Err(EditError::Name(name.into()));
+        }
+        if HeaderId::of(name) == HeaderId::ContentLength {
+            return Err(EditError::ContentLength);
+        }
+        let value = super::edit::checked_value(value)?;
+        for part in [name, b": ", value, b"\r\n"] {
+            self.out.extend_from_slice(part);
+        }
+        Ok(self)
+    }
+
+    /// Sets the body and its type.
+    pub fn body(self, content_type: &[u8], body: &[u8]) -> Result<Self, EditError> {
+        let mut this = self.header(HeaderId::ContentType.name().as_bytes(), content_type)?;
+        this.body.clear();
+        this.body.extend_from_slice(body);
+        Ok(this)
+    }
+
+    /// The answer's bytes, Content-Length and body last.
+    pub fn finish(self) -> Bytes {
+        self.finish_vec().into()
+    }
+
+    /// As [`ResponseBuilder::finish`], giving the buffer back.
+    pub fn finish_vec(mut self) -> Vec<u8> {
+        finish(&mut self.out, &self.body);
+        self.out
+    }
+}
+
+fn start(out: &mut Vec<u8>, status: u16, reason: &dyn std::fmt::Display) {
+    out.extend_from_slice(b"SIP/2.0 ");
+    out.extend_from_slice(decimal(&mut [0; 10], u32::from(status)));
+    out.push(b' ');
+    let from = out.len();
+    // Writing to a Vec cannot fail.
+    let _ = std::io::Write::write_fmt(out, format_args!("{reason}"));
+    for b in out
+        .iter_mut()
+        .skip(from)
+        .filter(|b| matches!(b, b'\r' | b'\n'))
+    {
+        *b = b' ';
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn name(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+}
+
+fn tag(out: &mut Vec<u8>, to_tag: Option<&str>) {
+    if let Some(to_tag) = to_tag.filter(|tag| is_token(tag.as_bytes())) {
+        out.extend_from_slice(b";tag=");
+        out.extend_from_slice(to_tag.as_bytes());
+    }
+}
+
+fn finish(out: &mut Vec<u8>, body: &[u8]) {
+    name(out, HeaderId::ContentLength.name());
+    out.extend_from_slice(decimal(
+        &mut [0; 10],
+        u32::try_from(body.len()).unwrap_or(u32::MAX),
+    ));
+    out.extend_from_slice(b"\r\n\r\n");
+    out.extend_from_slice(body);
+}
+
+/// The most bytes of header fields copied into the answer to a message that cannot be read.
+const REFUSAL_LIMIT: usize = 8192;
+
+/// The answer to bytes that [`super::Message::parse`] or [`super::Message::check`] refused: Via, From, To, Call-ID and CSeq
+/// are copied as far as they are there. `None` where no answer may or can go: to a response, an ACK, a message without any
+/// Via, or what does not begin with a method (RFC 3261 8.2.6, 17.1.1.3, 18.2; RFC 4475 3.1.2).
+///
+/// It goes back the way the bytes came; it never makes a transaction.
+pub fn refuse(bytes: &[u8], malformed: &Malformed, to_tag: Option<&str>) -> Option<Bytes> {
+    let head = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'))?;
+    let bytes = bytes.get(head..)?;
+    let (method, rest) = take_while(bytes, is_token_byte);
+    if method.is_empty() || method == b"ACK" || rest.first() != Some(&b' ') {
+        return None;
+    }
+    let mut out = Vec::with_capacity(512);
+    start(&mut out, malformed.status(), &malformed.reason());
+    let mut seen = Vec::new();
+    for (field, value) in RoughFields::of(bytes) {
+        let id = HeaderId::of(field);
+        let wanted = matches!(
+            id,
+            HeaderId::Via | HeaderId::From | HeaderId::To | HeaderId::CallId | HeaderId::Cseq
+        );
+        let again = id != HeaderId::Via && seen.contains(&id);
+        if !wanted || again || out.len() + value.len() > REFUSAL_LIMIT {
+            continue;
+        }
+        seen.push(id);
+        name(&mut out, id.name());
+        out.extend(
+            value
+                .iter()
+                .map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { *b }),
+        );
+        let untagged = || super::NameAddr::parse(value).is_ok_and(|to| to.tag().is_none());
+        if id == HeaderId::To && untagged() {
+            tag(&mut out, to_tag);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+    if !seen.contains(&HeaderId::Via) {
+        return None;
+    }
+    finish(&mut out, b"");
+    Some(out.into())
+}
+
+/// Names and values of what looks like a header field, up to the blank line or the end, without a word about the rest.
+struct RoughFields<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> RoughFields<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        let mut fields = Self { rest: bytes };
+        fields.line();
+        fields
+    }
+
+    /// The next line and its folds, without its end.
+    fn line(&mut self) -> &'a [u8] {
+        let mut end = 0;
+        loop {
+            let rest = self.rest.get(end..).unwrap_or_default();
+            end += memchr::memchr(b'\n', rest).map_or(rest.len(), |n| n + 1);
+            if !matches!(self.rest.get(end), Some(b' ' | b'\t')) {
+                break;
+            }
+        }
+        let (line, rest) = super::token::cut(self.rest, end);
+        self.rest = rest;
+        line
+    }
+}
+
+impl<'a> Iterator for RoughFields<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let line = trim(self.line());
+            if line.is_empty() {
+                return None;
+            }
+            let (name, rest) = take_while(line, is_token_byte);
+            if let [b':', value @ ..] = trim(rest) {
+                return Some((name, trim(value)));
+            }
+        }
+    }
+}
+
+/// The usual reason phrase of a status (RFC 3261 section 21 and the IANA registry); that of its class for others.
+pub fn reason_phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Trying",
+        180 => "Ringing",
+        181 => "Call Is Being Forwarded",
+        182 => "Queued",
+        183 => "Session Progress",
+        199 => "Early Dialog Terminated",
+        200 => "OK",
+        202 => "Accepted",
+        204 => "No Notification",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Moved Temporarily",
+        305 => "Use Proxy",
+        380 => "Alternative Service",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        410 => "Gone",
+        412 => "Conditional Request Failed",
+        413 => "Request Entity Too Large",
+        414 => "Request-URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Unsupported URI Scheme",
+        417 => "Unknown Resource-Priority",
+        420 => "Bad Extension",
+        421 => "Extension Required",
+        422 => "Session Interval Too Small",
+        423 => "Interval Too Brief",
+        424 => "Bad Location Information",
+        428 => "Use Identity Header",
+        429 => "Provide Referrer Identity",
+        430 => "Flow Failed",
+        433 => "Anonymity Disallowed",
+        436 => "Bad Identity Info",
+        437 => "Unsupported Credential",
+        438 => "Invalid Identity Header",
+        439 => "First Hop Lacks Outbound Support",
+        440 => "Max-Breadth Exceeded",
+        469 => "Bad Info Package",
+        470 => "Consent Needed",
+        480 => "Temporarily Unavailable",
+        481 => "Call/Transaction Does Not Exist",
+        482 => "Loop Detected",
+        483 => "Too Many Hops",
+        484 => "Address Incomplete",
+        485 => "Ambiguous",
+        486 => "Busy Here",
+        487 => "Request Terminated",
+        488 => "Not Acceptable Here",
+        489 => "Bad Event",
+        491 => "Request Pending",
+        493 => "Undecipherable",
+        494 => "Security Agreement Required",
+        500 => "Server Internal Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Server Time-out",
+        505 => "Version Not Supported",
+        513 => "Message Too Large",
+        555 => "Push Notification Service Not Supported",
+        580 => "Precondition Failure",
+        600 => "Busy Everywhere",
+        603 => "Decline",
+        604 => "Does Not Exist Anywhere",
+        606 => "Not Acceptable",
+        607 => "Unwanted",
+        608 => "Rejected",
+        _ => match status / 100 {
+            1 => "Progress",
+            2 => "Success",
+            3 => "Redirection",
+            4 => "Request Failure",
+            5 => "Server Failure",
+            _ => "Global Failure",
+        },
+    }
+}

@@ -1,0 +1,415 @@
+//! Bytes and their classes, and the small scanners every typed header shares: trimming, quotes, comma lists, parameters.
+//!
+//! Nothing here allocates but [`unquote`] of a string with escapes. RFC 3261 section 25.1. White space inside a value may be
+//! a fold (CR LF followed by space), so CR and LF count as white space once the index has cut the fields apart.
+
+use std::borrow::Cow;
+
+use super::malformed::{Fault, Malformed};
+
+const TOKEN: u8 = 1;
+const LWS: u8 = 2;
+const HOST: u8 = 4;
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "runs at compile time, where a wrong index is a compile error"
+)]
+const fn classes() -> [u8; 256] {
+    let mut table = [0u8; 256];
+    let mut b = 0usize;
+    while b < 256 {
+        let c = b as u8;
+        let mut class = 0;
+        if c.is_ascii_alphanumeric()
+            || matches!(
+                c,
+                b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
+            )
+        {
+            class |= TOKEN;
+        }
+        if matches!(c, b' ' | b'\t' | b'\r' | b'\n') {
+            class |= LWS;
+        }
+        if c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_') {
+            class |= HOST;
+        }
+        table[b] = class;
+        b += 1;
+    }
+    table
+}
+
+static CLASSES: [u8; 256] = classes();
+
+#[inline]
+fn class(b: u8) -> u8 {
+    CLASSES.get(usize::from(b)).copied().unwrap_or(0)
+}
+
+/// A byte of a `token`.
+#[inline]
+pub fn is_token_byte(b: u8) -> bool {
+    class(b) & TOKEN != 0
+}
+
+/// Space, tab, CR or LF.
+#[inline]
+pub fn is_lws(b: u8) -> bool {
+    class(b) & LWS != 0
+}
+
+/// A byte of a host name; the underscore is no RFC 1123 name but is met in the field.
+#[inline]
+pub(crate) fn is_host_byte(b: u8) -> bool {
+    class(b) & HOST != 0
+}
+
+/// A whole, non-empty `token`.
+pub fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|b| is_token_byte(*b))
+}
+
+/// Without white space at both ends.
+#[inline]
+pub fn trim(bytes: &[u8]) -> &[u8] {
+    trim_end(trim_start(bytes))
+}
+
+#[inline]
+pub(crate) fn trim_start(mut bytes: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = bytes {
+        if !is_lws(*first) {
+            break;
+        }
+        bytes = rest;
+    }
+    bytes
+}
+
+#[inline]
+pub(crate) fn trim_end(mut bytes: &[u8]) -> &[u8] {
+    while let [rest @ .., last] = bytes {
+        if !is_lws(*last) {
+            break;
+        }
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Splits after the leading run of bytes that `keep` accepts.
+#[inline]
+pub(crate) fn take_while(bytes: &[u8], keep: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
+    let n = bytes.iter().position(|b| !keep(*b)).unwrap_or(bytes.len());
+    bytes.split_at_checked(n).unwrap_or((bytes, &[]))
+}
+
+/// `split_at` that cannot panic: past the end gives an empty tail.
+#[inline]
+pub(crate) fn cut(bytes: &[u8], at: usize) -> (&[u8], &[u8]) {
+    bytes.split_at_checked(at).unwrap_or((bytes, &[]))
+}
+
+/// Decimal digits only, no sign, that fit; an over-long number is no number.
+pub fn decimal(bytes: &[u8]) -> Option<u64> {
+    if bytes.is_empty() {
+        return None;
+    }
+    bytes.iter().try_fold(0u64, |sum, b| {
+        let digit = b.checked_sub(b'0').filter(|d| *d < 10)?;
+        sum.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+/// The length of the quoted string at the start (both quotes counted), or `None` where it is not closed.
+#[inline]
+pub(crate) fn quoted_len(bytes: &[u8]) -> Option<usize> {
+    debug_assert_eq!(bytes.first(), Some(&b'"'));
+    let mut i = 1;
+    loop {
+        match *bytes.get(i)? {
+            b'"' => return Some(i + 1),
+            b'\\' => i += 2,
+            _ => i += 1,
+        }
+    }
+}
+
+/// The text of a quoted string without its quotes and escapes; anything else comes back as it is.
+///
+/// ```
+/// use switchhook_sip::message::unquote;
+/// assert_eq!(&*unquote(br#""J. \"Joe\" Doe""#), br#"J. "Joe" Doe"#);
+/// assert_eq!(&*unquote(b"plain"), b"plain");
+/// ```
+pub fn unquote(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let [b'"', inner @ .., b'"'] = bytes else {
+        return Cow::Borrowed(bytes);
+    };
+    if memchr::memchr(b'\\', inner).is_none() {
+        return Cow::Borrowed(inner);
+    }
+    let mut text = Vec::with_capacity(inner.len());
+    let mut rest = inner.iter();
+    while let Some(b) = rest.next() {
+        match b {
+            b'\\' => text.extend(rest.next()),
+            _ => text.push(*b),
+        }
+    }
+    Cow::Owned(text)
+}
+
+/// Cuts the first value off a comma list: (value trimmed, bytes after its comma). Commas inside quotes and `<>` do not count.
+/// A quote that is never closed swallows the rest, which the typed parsers then refuse.
+#[inline]
+pub(crate) fn split_value(list: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut i = 0;
+    let mut angle = false;
+    loop {
+        let rest = cut(list, i).1;
+        let Some(found) = rest
+            .iter()
+            .position(|b| matches!(b, b',' | b'"' | b'<' | b'>'))
+        else {
+            return (trim(list), None);
+        };
+        i += found;
+        match list.get(i) {
+            Some(b',') if !angle => {
+                return (trim(cut(list, i).0), Some(cut(list, i + 1).1));
+            }
+            Some(b'"') if !angle => match quoted_len(cut(list, i).1) {
+                Some(n) => i += n,
+                None => return (trim(list), None),
+            },
+            Some(b'<') => {
+                angle = true;
+                i += 1;
+            }
+            Some(b'>') => {
+                angle = false;
+                i += 1;
+            }
+            _ => i += 1,
+        }
+    }
+}
+
+/// One `;name` or `;name=value`. The value is as it came, quotes and all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Param<'a> {
+    /// The name as it came; compare it without case.
+    pub name: &'a [u8],
+    /// The value, or `None` where there is no `=`.
+    pub value: Option<&'a [u8]>,
+}
+
+/// The parameters of a Via, an address or a URI: iterates, and looks one up by name.
+///
+/// Empty parameters (`;;`) are stepped over; [`Params::check`] is what refuses them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Params<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Params<'a> {
+    /// Over bytes that start with `;` (or are empty).
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// The bytes it was made of, first `;` included.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// True where there is none.
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The first parameter of that name, without regard to case.
+    pub fn get(&self, name: &[u8]) -> Option<Param<'a>> {
+        let mut params = *self;
+        params.find(|param| param.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The value of the first parameter of that name; `None` where it is absent or has none.
+    pub fn value(&self, name: &[u8]) -> Option<&'a [u8]> {
+        self.get(name)?.value
+    }
+
+    /// Where the first parameter of that name stands among the bytes, from its `;` to its end.
+    pub(crate) fn locate(&self, name: &[u8]) -> Option<(usize, usize)> {
+        let mut at = 0;
+        while let Some(semicolon) = memchr::memchr(b';', cut(self.rest, at).1) {
+            let start = at + semicolon;
+            let param = split_param(cut(self.rest, start + 1).1).0;
+            let key = trim(take_while(param, |b| b != b'=').0);
+            if key.eq_ignore_ascii_case(name) {
+                return Some((start, start + 1 + trim_end(param).len()));
+            }
+            at = start + 1 + param.len();
+        }
+        None
+    }
+
+    /// Every parameter has a name of token bytes, no quote is left open, none is empty.
+    pub(crate) fn check(&self, fault: Fault) -> Result<(), Malformed> {
+        let mut rest = trim(self.rest);
+        while let [b';', tail @ ..] = rest {
+            let (param, tail) = split_param(tail);
+            let name = trim_end(take_while(trim(param), |b| b != b'=').0);
+            // `[` and `]` and a few more come bare in parameter values (IPv6) but never in names.
+            let closed = unclosed_quote(param).is_none();
+            if !closed || !name.iter().all(|b| is_uri_param_byte(*b)) || name.is_empty() {
+                return Err(Malformed::new(fault, self.rest));
+            }
+            rest = tail;
+        }
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err(Malformed::new(fault, rest))
+        }
+    }
+}
+
+/// paramchar of a URI (RFC 3261 25.1) is a little wider than token.
+#[inline]
+fn is_uri_param_byte(b: u8) -> bool {
+    is_token_byte(b) || matches!(b, b'[' | b']' | b'/' | b':' | b'&' | b'$' | b'(' | b')')
+}
+
+fn unclosed_quote(param: &[u8]) -> Option<usize> {
+    let at = memchr::memchr(b'"', param)?;
+    match quoted_len(cut(param, at).1) {
+        Some(_) => None,
+        None => Some(at),
+    }
+}
+
+/// Cuts at the next `;` outside quotes: (parameter, rest that starts with that `;`).
+#[inline]
+fn split_param(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let mut i = 0;
+    while let Some(b) = bytes.get(i) {
+        match b {
+            b';' => return cut(bytes, i),
+            b'"' => match quoted_len(cut(bytes, i).1) {
+                Some(n) => i += n,
+                None => return (bytes, &[]),
+            },
+            _ => i += 1,
+        }
+    }
+    (bytes, &[])
+}
+
+impl<'a> Iterator for Params<'a> {
+    type Item = Param<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Param<'a>> {
+        loop {
+            let rest = trim_start(self.rest);
+            let body = match rest {
+                [] => {
+                    self.rest = rest;
+                    return None;
+                }
+                [b';', tail @ ..] => tail,
+                other => other,
+            };
+            let (param, tail) = split_param(body);
+            self.rest = tail;
+            let param = trim(param);
+            if param.is_empty() {
+                continue;
+            }
+            let (name, value) = take_while(param, |b| b != b'=');
+            return Some(Param {
+                name: trim_end(name),
+                value: match value {
+                    [b'=', value @ ..] => Some(trim_start(value)),
+                    _ => None,
+                },
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(bytes: &[u8]) -> Vec<&[u8]> {
+        let mut values = Vec::new();
+        let mut rest = Some(bytes);
+        while let Some(list) = rest {
+            let (value, tail) = split_value(list);
+            values.push(value);
+            rest = tail;
+        }
+        values
+    }
+
+    #[test]
+    fn commas_in_quotes_and_angles_do_not_split() {
+        assert_eq!(
+            list(br#""Doe, J." <sip:a,b@x;m=",">;q=1 , <sip:c@y>,sip:d@z"#),
+            [
+                &br#""Doe, J." <sip:a,b@x;m=",">;q=1"#[..],
+                b"<sip:c@y>",
+                b"sip:d@z"
+            ],
+        );
+        assert_eq!(
+            list(br#""a\",b" <sip:x>, y"#),
+            [&br#""a\",b" <sip:x>"#[..], b"y"]
+        );
+        assert_eq!(list(br#""open, <sip:x>"#), [&br#""open, <sip:x>"#[..]]);
+    }
+
+    #[test]
+    fn params_with_space_quotes_and_flags() {
+        let params = Params::new(b" ; a = 1;b ;\r\n c=\"x;y\\\"z\" ;D=");
+        let all: Vec<_> = params.collect();
+        assert_eq!(
+            all[0],
+            Param {
+                name: b"a",
+                value: Some(b"1")
+            }
+        );
+        assert_eq!(
+            all[1],
+            Param {
+                name: b"b",
+                value: None
+            }
+        );
+        assert_eq!(
+            all[2],
+            Param {
+                name: b"c",
+                value: Some(b"\"x;y\\\"z\"")
+            }
+        );
+        assert_eq!(params.value(b"d"), Some(&b""[..]));
+        assert!(params.check(Fault::Via).is_ok());
+        assert!(Params::new(b";;").check(Fault::Via).is_err());
+        assert!(Params::new(b";a=\"x").check(Fault::Via).is_err());
+    }
+
+    #[test]
+    fn decimals_must_fit() {
+        assert_eq!(decimal(b"4294967301"), Some(4_294_967_301));
+        assert_eq!(decimal(b"36893488147419103232"), None);
+        assert_eq!(decimal(b"-1"), None);
+        assert_eq!(decimal(b""), None);
+    }
+}

@@ -1,0 +1,132 @@
+//! Via: the way the answer takes back. RFC 3261 20.42 and 18.2, RFC 3581 (rport), RFC 5118 (IPv6).
+
+use std::net::IpAddr;
+
+use super::malformed::{Fault, Malformed};
+use super::token::{Params, cut, is_lws, is_token_byte, take_while, trim, trim_start};
+use super::uri::{host_ip, port, take_host};
+use crate::flow::Transport;
+
+/// The magic that a branch made by RFC 3261's rules begins with (8.1.1.7).
+pub const BRANCH_MAGIC: &[u8] = b"z9hG4bK";
+
+/// One Via value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Via<'a> {
+    /// The whole value.
+    pub raw: &'a [u8],
+    /// The transport as it came: `UDP`, or one we do not speak.
+    pub transport: &'a [u8],
+    /// The sent-by host, IPv6 with its brackets.
+    pub host: &'a [u8],
+    /// The sent-by port, where one is written.
+    pub port: Option<u16>,
+    /// `;name=value` parameters.
+    pub params: Params<'a>,
+}
+
+/// The state of the `rport` parameter (RFC 3581).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rport {
+    /// `;rport`: the sender asks that the port be filled in.
+    Asked,
+    /// `;rport=5062`.
+    Filled(u16),
+}
+
+impl<'a> Via<'a> {
+    /// Reads one value (not a comma list).
+    pub fn parse(value: &'a [u8]) -> Result<Self, Malformed> {
+        Self::read(value).ok_or_else(|| Malformed::new(Fault::Via, value))
+    }
+
+    /// `"SIP" / "2.0" / transport LWS host [":" port] *(";" param)`, with white space (folds too) around each mark.
+    fn read(value: &'a [u8]) -> Option<Self> {
+        let raw = trim(value);
+        let rest = match raw {
+            // As nearly all write it.
+            [b'S', b'I', b'P', b'/', b'2', b'.', b'0', b'/', rest @ ..] => rest,
+            _ => {
+                let (name, rest) = take_while(raw, is_token_byte);
+                let rest = mark(rest, b'/')?;
+                let (version, rest) = take_while(rest, is_token_byte);
+                if !name.eq_ignore_ascii_case(b"SIP") || version != b"2.0" {
+                    return None;
+                }
+                mark(rest, b'/')?
+            }
+        };
+        let (transport, rest) = take_while(trim_start(rest), is_token_byte);
+        if transport.is_empty() || !rest.first().copied().is_some_and(is_lws) {
+            return None;
+        }
+        let (host, rest) = take_host(trim_start(rest))?;
+        let rest = trim_start(rest);
+        let (port, rest) = match rest {
+            [b':', rest @ ..] => {
+                let (digits, rest) = take_while(trim_start(rest), |b| b.is_ascii_digit());
+                (Some(port(digits)?), trim_start(rest))
+            }
+            _ => (None, rest),
+        };
+        let params = Params::new(rest);
+        params.check(Fault::Via).ok()?;
+        Some(Self {
+            raw,
+            transport,
+            host,
+            port,
+            params,
+        })
+    }
+
+    /// The transport, where it is one we speak.
+    pub fn known_transport(&self) -> Option<Transport> {
+        Transport::from_bytes(self.transport)
+    }
+
+    /// The branch as it came; compare it without case (RFC 3261 7.3.1).
+    pub fn branch(&self) -> Option<&'a [u8]> {
+        self.params
+            .value(b"branch")
+            .filter(|branch| !branch.is_empty())
+    }
+
+    /// The branch, if it was made by RFC 3261's rules and so names a transaction: magic and something after it.
+    pub fn magic_branch(&self) -> Option<&'a [u8]> {
+        let branch = self.branch()?;
+        let (magic, rest) = cut(branch, BRANCH_MAGIC.len());
+        (magic.eq_ignore_ascii_case(BRANCH_MAGIC) && !rest.is_empty()).then_some(branch)
+    }
+
+    /// The `received` address, with or without brackets (RFC 5118 4.5).
+    pub fn received(&self) -> Option<IpAddr> {
+        host_ip(self.params.value(b"received")?)
+    }
+
+    /// The `rport` parameter.
+    pub fn rport(&self) -> Option<Rport> {
+        match self.params.get(b"rport")?.value {
+            None | Some(b"") => Some(Rport::Asked),
+            Some(digits) => port(digits).map(Rport::Filled),
+        }
+    }
+
+    /// The `maddr` parameter as it came.
+    pub fn maddr(&self) -> Option<&'a [u8]> {
+        self.params.value(b"maddr")
+    }
+
+    /// The sent-by host as an address, where it is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        host_ip(self.host)
+    }
+}
+
+/// Steps over a mark with white space around it.
+fn mark(bytes: &[u8], mark: u8) -> Option<&[u8]> {
+    match trim_start(bytes) {
+        [first, rest @ ..] if *first == mark => Some(trim_start(rest)),
+        _ => None,
+    }
+}
