@@ -4,5 +4,6 @@
 //! own, no runtime. RFC 3261 and those that amend it; each module names its sections.
 
 pub mod flow;
+pub mod framing;
 pub mod message;
 pub mod transaction;

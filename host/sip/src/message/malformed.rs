@@ -167,7 +167,7 @@ impl fmt::Debug for Excerpt {
 /// assert_eq!(fault.to_string(), "start line, byte 16: expected SIP/2.0, got `SIP/7.0`");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: expected {}, got {}", self.place(), self.expectation(), self.came)]
+#[error("{}: expected {}, got {}", self.place(), self.expectation(), self.got())]
 pub struct Malformed {
     fault: Fault,
     header: Option<HeaderId>,
@@ -202,7 +202,7 @@ impl Malformed {
     pub(crate) fn over(fault: Fault, limit: usize, at: usize) -> Self {
         Self {
             limit: u32::try_from(limit).ok(),
-            ..Self::at(fault, at, b"more")
+            ..Self::at(fault, at, b"")
         }
     }
 
@@ -260,6 +260,10 @@ impl Malformed {
         Place(self.fault, self.header, self.at)
     }
 
+    fn got(&self) -> impl fmt::Display + use<> {
+        Got(self.came, self.limit.is_some())
+    }
+
     fn expectation(&self) -> impl fmt::Display + use<> {
         Expectation(self.fault, self.limit)
     }
@@ -309,6 +313,18 @@ impl fmt::Display for Place {
         match self.2 {
             Some(at) => write!(f, ", byte {at}"),
             None => Ok(()),
+        }
+    }
+}
+
+struct Got(Excerpt, bool);
+
+impl fmt::Display for Got {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.1 {
+            f.write_str("more")
+        } else {
+            self.0.fmt(f)
         }
     }
 }
