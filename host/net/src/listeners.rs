@@ -1,0 +1,187 @@
+//! Binding: every socket of every lane, before any lane runs, so that a fault is known while nothing has started.
+//!
+//! Each lane gets its own socket on each address (SO_REUSEPORT); the kernel spreads peers over them. That option would let a
+//! second daemon share our port unnoticed, so each address is first bound once without it.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::AsFd;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use switchhook_sip::flow::Transport;
+
+use crate::limits::NetLimits;
+use crate::listen::{Listen, Local};
+use crate::mmsg;
+
+/// Connections that wait to be accepted, per lane.
+const BACKLOG: i32 = 1024;
+
+/// Every socket of every lane, bound and listening; nothing is read yet.
+pub struct Listeners {
+    pub(crate) locals: Vec<Local>,
+    pub(crate) lanes: Vec<Sockets>,
+    pub(crate) limits: NetLimits,
+}
+
+/// One lane's sockets, in the order of the listeners.
+pub(crate) type Sockets = Vec<Bound>;
+
+pub(crate) enum Bound {
+    Udp(UdpSocket),
+    Tcp(TcpListener),
+}
+
+/// A listener that could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// No address was given.
+    #[error("no address to listen on")]
+    Nothing,
+    /// That transport is not built in.
+    #[error("{listen}: expected UDP or TCP")]
+    Transport {
+        /// The listener.
+        listen: Listen,
+    },
+    /// The system refused.
+    #[error("can't listen on {listen}: {source}")]
+    System {
+        /// The listener.
+        listen: Listen,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Listeners {
+    /// Binds `listen` once for each of `lanes` lanes (at least one).
+    pub fn bind(
+        listen: &[Listen],
+        lanes: usize,
+        limits: &NetLimits,
+    ) -> Result<Listeners, BindError> {
+        if listen.is_empty() {
+            return Err(BindError::Nothing);
+        }
+        let lanes = lanes.max(1);
+        let mut locals = Vec::new();
+        let mut sockets: Vec<Sockets> = (0..lanes).map(|_| Vec::new()).collect();
+        for listen in listen {
+            if !matches!(listen.transport, Transport::Udp | Transport::Tcp) {
+                return Err(BindError::Transport {
+                    listen: listen.clone(),
+                });
+            }
+            let fail = |source| BindError::System {
+                listen: listen.clone(),
+                source,
+            };
+            let mut address = probe(listen).map_err(fail)?;
+            for lane in &mut sockets {
+                let bound = bind(listen, address, limits).map_err(fail)?;
+                address = bound.address().map_err(fail)?;
+                lane.push(bound);
+            }
+            locals.push(Local::new(listen, address));
+        }
+        Ok(Listeners {
+            locals,
+            lanes: sockets,
+            limits: limits.clone(),
+        })
+    }
+
+    /// Our addresses, with the ports they really have, in the order asked for.
+    pub fn addresses(&self) -> &[Local] {
+        &self.locals
+    }
+
+    /// How many lanes were bound for.
+    pub fn lanes(&self) -> usize {
+        self.lanes.len()
+    }
+}
+
+impl Bound {
+    fn address(&self) -> io::Result<SocketAddr> {
+        match self {
+            Bound::Udp(socket) => socket.local_addr(),
+            Bound::Tcp(listener) => listener.local_addr(),
+        }
+    }
+}
+
+/// Binds the address alone and lets it go: fails where anyone else has it. Gives the address with its real port.
+fn probe(listen: &Listen) -> io::Result<SocketAddr> {
+    let socket = open(listen)?;
+    if listen.transport == Transport::Tcp {
+        // Connections of an earlier run that linger in TIME_WAIT are no reason to refuse.
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&listen.address.into())?;
+    if listen.transport == Transport::Tcp {
+        // Only listening tells that nobody else listens there.
+        socket.listen(1)?;
+    }
+    socket
+        .local_addr()?
+        .as_socket()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
+}
+
+fn bind(listen: &Listen, address: SocketAddr, limits: &NetLimits) -> io::Result<Bound> {
+    let socket = open(listen)?;
+    socket.set_reuse_port(true)?;
+    if listen.transport == Transport::Tcp {
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        return Ok(Bound::Tcp(socket.into()));
+    }
+    if limits.udp_buffer > 0 {
+        // The system may give less than asked; that is its operator's choice.
+        socket.set_recv_buffer_size(limits.udp_buffer)?;
+        socket.set_send_buffer_size(limits.udp_buffer)?;
+    }
+    mmsg::keep_errors(socket.as_fd(), address.is_ipv6())?;
+    socket.bind(&address.into())?;
+    Ok(Bound::Udp(socket.into()))
+}
+
+fn open(listen: &Listen) -> io::Result<Socket> {
+    let (kind, protocol) = match listen.transport {
+        Transport::Tcp => (Type::STREAM, Protocol::TCP),
+        _ => (Type::DGRAM, Protocol::UDP),
+    };
+    let socket = Socket::new(Domain::for_address(listen.address), kind, Some(protocol))?;
+    if listen.address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bind(text: &str, lanes: usize) -> Result<Listeners, BindError> {
+        Listeners::bind(&[text.parse().unwrap()], lanes, &NetLimits::default())
+    }
+
+    #[test]
+    fn all_lanes_share_a_port_but_no_stranger_does() {
+        for transport in ["udp", "tcp"] {
+            let ours = bind(&format!("{transport}:127.0.0.1:0"), 3).unwrap();
+            let address = ours.addresses().first().unwrap().address;
+            assert_ne!(address.port(), 0);
+            assert_eq!(ours.lanes(), 3);
+            let taken = bind(&format!("{transport}:{address}"), 1);
+            let error = taken.err().expect("the port is taken").to_string();
+            assert!(error.contains(&address.to_string()), "{error}");
+            drop(ours);
+            bind(&format!("{transport}:{address}"), 1).expect("the port is free again");
+        }
+    }
+}

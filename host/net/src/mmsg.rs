@@ -1,0 +1,341 @@
+//! The system calls that tokio and socket2 do not offer: `recvmmsg`, `sendmmsg` and the error queue of a UDP socket.
+//!
+//! The one module of this crate with `unsafe`. Every pointer handed to the kernel points into a buffer that is borrowed
+//! for the length of that call and is set up anew in each call, so nothing here refers to itself and nothing outlives
+//! its buffer. What the kernel writes back (lengths, flags, addresses) is checked before it is used.
+//!
+//! Limits: [`BATCH`] datagrams a call, 65535 bytes a datagram. Linux only.
+#![expect(
+    unsafe_code,
+    reason = "system calls; each block says why its pointers are good"
+)]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "indexes run over arrays of BATCH entries and over counts that the kernel gave for these very arrays"
+)]
+
+use std::io;
+use std::mem::{self, MaybeUninit};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+/// Datagrams in one system call.
+pub(crate) const BATCH: usize = 32;
+/// Room for one datagram: the largest that UDP can carry, so that none is ever cut.
+const SLOT: usize = 65536;
+
+/// Buffers that a lane receives into; used by all its sockets in turn.
+pub(crate) struct Receiver {
+    space: Vec<u8>,
+    names: Box<[libc::sockaddr_storage; BATCH]>,
+    lengths: [usize; BATCH],
+    truncated: [bool; BATCH],
+}
+
+/// One received datagram, until the next call.
+pub(crate) struct Datagram<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// `None` where the kernel gave an address of a family that is not IP.
+    pub(crate) from: Option<SocketAddr>,
+    /// It was longer than its buffer and is not whole.
+    pub(crate) truncated: bool,
+}
+
+impl Receiver {
+    pub(crate) fn new() -> Receiver {
+        Receiver {
+            // Untouched pages cost nothing, so full-size slots are cheap: a slot holds as many pages as it ever saw.
+            space: vec![0; BATCH * SLOT],
+            // SAFETY: all-zero bytes are a valid sockaddr_storage (family AF_UNSPEC).
+            names: Box::new(unsafe { mem::zeroed() }),
+            lengths: [0; BATCH],
+            truncated: [false; BATCH],
+        }
+    }
+
+    /// Receives up to [`BATCH`] datagrams without waiting; `WouldBlock` where there is none.
+    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        let mut slices: [MaybeUninit<libc::iovec>; BATCH] = [MaybeUninit::uninit(); BATCH];
+        // SAFETY: all-zero bytes are a valid mmsghdr: null pointers with zero lengths.
+        let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
+        for (index, slot) in self.space.chunks_exact_mut(SLOT).enumerate() {
+            let slice = slices[index].write(libc::iovec {
+                iov_base: slot.as_mut_ptr().cast(),
+                iov_len: SLOT,
+            });
+            let header = &mut headers[index].msg_hdr;
+            header.msg_iov = slice;
+            header.msg_iovlen = 1;
+            header.msg_name = (&raw mut self.names[index]).cast();
+            header.msg_namelen = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        }
+        // SAFETY: `headers` has BATCH entries; each points at one iovec of `slices`, at one slot of `space` of length
+        // SLOT and at one name of its full size; all of them are mutably borrowed or owned here until the call returns.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                BATCH as libc::c_uint,
+                libc::MSG_DONTWAIT,
+                ptr::null_mut(),
+            )
+        };
+        let count = usize::try_from(count)
+            .map_err(|_| io::Error::last_os_error())?
+            .min(BATCH);
+        for (index, header) in headers.iter().enumerate().take(count) {
+            self.lengths[index] = (header.msg_len as usize).min(SLOT);
+            self.truncated[index] = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+        }
+        Ok(count)
+    }
+
+    /// The datagram with this index of the last call's count.
+    pub(crate) fn datagram(&self, index: usize) -> Datagram<'_> {
+        let start = index * SLOT;
+        Datagram {
+            bytes: &self.space[start..start + self.lengths[index]],
+            from: address(&self.names[index]),
+            truncated: self.truncated[index],
+        }
+    }
+}
+
+/// Sends up to [`BATCH`] datagrams without waiting and tells how many went. An error is about the first of them.
+pub(crate) fn send<'a>(
+    socket: BorrowedFd<'_>,
+    datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>,
+) -> io::Result<usize> {
+    // SAFETY: all-zero bytes are valid for all three: null pointers, zero lengths, family AF_UNSPEC.
+    let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
+    let mut slices: [libc::iovec; BATCH] = unsafe { mem::zeroed() };
+    let mut names: [Name; BATCH] = unsafe { mem::zeroed() };
+    let mut count = 0;
+    for ((to, bytes), index) in datagrams.zip(0..BATCH) {
+        slices[index] = libc::iovec {
+            // The kernel only reads what a message to send points at; the type has no const form.
+            iov_base: bytes.as_ptr().cast_mut().cast(),
+            iov_len: bytes.len(),
+        };
+        let length = names[index].write(to);
+        let header = &mut headers[index].msg_hdr;
+        header.msg_iov = &raw mut slices[index];
+        header.msg_iovlen = 1;
+        header.msg_name = (&raw mut names[index]).cast();
+        header.msg_namelen = length;
+        count = index + 1;
+    }
+    // SAFETY: the first `count` headers each point at one initialised iovec and one name of the given length, both in
+    // arrays that live until the call returns; the bytes are borrowed for 'a, which outlives the call.
+    let sent = unsafe {
+        libc::sendmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr(),
+            count as libc::c_uint,
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+        )
+    };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// What the kernel reports about a datagram that could not be delivered (ICMP).
+pub(crate) struct Undelivered {
+    pub(crate) to: SocketAddr,
+    pub(crate) error: io::Error,
+    /// How many bytes of the datagram's beginning came back in `space`.
+    pub(crate) length: usize,
+}
+
+/// Asks the kernel to keep ICMP errors for [`undelivered`] (`IP_RECVERR`, `IPV6_RECVERR`).
+pub(crate) fn keep_errors(socket: BorrowedFd<'_>, v6: bool) -> io::Result<()> {
+    let (level, option) = if v6 {
+        (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
+    } else {
+        (libc::IPPROTO_IP, libc::IP_RECVERR)
+    };
+    let on: libc::c_int = 1;
+    // SAFETY: the value is one c_int that lives until the call returns, and its size is given.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            (&raw const on).cast(),
+            mem::size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Takes one error off the socket's error queue; `WouldBlock` where there is none.
+pub(crate) fn undelivered(socket: BorrowedFd<'_>, space: &mut [u8]) -> io::Result<Undelivered> {
+    // SAFETY: all-zero bytes are a valid sockaddr_storage and a valid msghdr.
+    let mut name: libc::sockaddr_storage = unsafe { mem::zeroed() };
+    let mut header: libc::msghdr = unsafe { mem::zeroed() };
+    // Aligned as the kernel's control messages are.
+    let mut control = [0u64; 64];
+    let mut slice = libc::iovec {
+        iov_base: space.as_mut_ptr().cast(),
+        iov_len: space.len(),
+    };
+    header.msg_name = (&raw mut name).cast();
+    header.msg_namelen = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    header.msg_iov = &raw mut slice;
+    header.msg_iovlen = 1;
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = mem::size_of_val(&control);
+    // SAFETY: the header points at one name, one iovec over `space` and one control buffer, each with its true size, all
+    // alive until the call returns.
+    let length = unsafe {
+        libc::recvmsg(
+            socket.as_raw_fd(),
+            &raw mut header,
+            libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT,
+        )
+    };
+    let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
+    let mut error = io::Error::from(io::ErrorKind::HostUnreachable);
+    // SAFETY: the kernel filled `control` and set its length in `header`; the CMSG functions stay within that length and
+    // give null at the end. An extended error is read only from a message of its kind and size, without assuming alignment.
+    unsafe {
+        let mut message = libc::CMSG_FIRSTHDR(&raw const header);
+        while !message.is_null() {
+            let kind = ((*message).cmsg_level, (*message).cmsg_type);
+            let room = libc::CMSG_LEN(mem::size_of::<libc::sock_extended_err>() as u32) as usize;
+            if (kind == (libc::IPPROTO_IP, libc::IP_RECVERR)
+                || kind == (libc::IPPROTO_IPV6, libc::IPV6_RECVERR))
+                && (*message).cmsg_len >= room
+            {
+                let extended: libc::sock_extended_err =
+                    ptr::read_unaligned(libc::CMSG_DATA(message).cast());
+                error = io::Error::from_raw_os_error(extended.ee_errno as i32);
+            }
+            message = libc::CMSG_NXTHDR(&raw const header, message);
+        }
+    }
+    Ok(Undelivered {
+        to: address(&name).ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?,
+        error,
+        length: length.min(space.len()),
+    })
+}
+
+/// An IPv4 or IPv6 address as the kernel reads it; much smaller than a sockaddr_storage, so a batch stays in cache.
+#[repr(C)]
+#[derive(Clone, Copy)]
+union Name {
+    v4: libc::sockaddr_in,
+    v6: libc::sockaddr_in6,
+}
+
+impl Name {
+    fn write(&mut self, address: SocketAddr) -> libc::socklen_t {
+        match address {
+            SocketAddr::V4(address) => {
+                self.v4 = libc::sockaddr_in {
+                    sin_family: libc::AF_INET as libc::sa_family_t,
+                    sin_port: address.port().to_be(),
+                    sin_addr: libc::in_addr {
+                        s_addr: u32::from(*address.ip()).to_be(),
+                    },
+                    sin_zero: [0; 8],
+                };
+                mem::size_of::<libc::sockaddr_in>() as libc::socklen_t
+            }
+            SocketAddr::V6(address) => {
+                self.v6 = libc::sockaddr_in6 {
+                    sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                    sin6_port: address.port().to_be(),
+                    sin6_flowinfo: address.flowinfo(),
+                    sin6_addr: libc::in6_addr {
+                        s6_addr: address.ip().octets(),
+                    },
+                    sin6_scope_id: address.scope_id(),
+                };
+                mem::size_of::<libc::sockaddr_in6>() as libc::socklen_t
+            }
+        }
+    }
+}
+
+fn address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    match libc::c_int::from(name.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: the family says that the storage, which is larger and at least as aligned, holds a sockaddr_in.
+            let v4 = unsafe { &*(&raw const *name).cast::<libc::sockaddr_in>() };
+            Some(SocketAddr::V4(SocketAddrV4::new(
+                Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr)),
+                u16::from_be(v4.sin_port),
+            )))
+        }
+        libc::AF_INET6 => {
+            // SAFETY: the same for a sockaddr_in6.
+            let v6 = unsafe { &*(&raw const *name).cast::<libc::sockaddr_in6>() };
+            Some(SocketAddr::V6(SocketAddrV6::new(
+                Ipv6Addr::from(v6.sin6_addr.s6_addr),
+                u16::from_be(v6.sin6_port),
+                v6.sin6_flowinfo,
+                v6.sin6_scope_id,
+            )))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_batch_arrives_whole_and_says_where_it_came_from() {
+        for host in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(alice) = UdpSocket::bind(host) else {
+                eprintln!("{host}: no such address family here, passed over");
+                continue;
+            };
+            let bob = UdpSocket::bind(host).unwrap();
+            let to = bob.local_addr().unwrap();
+            let messages: Vec<Vec<u8>> = (0..40u8).map(|n| vec![n; usize::from(n) * 10]).collect();
+            let first = send(
+                alice.as_fd(),
+                messages.iter().map(|bytes| (to, bytes.as_slice())),
+            )
+            .unwrap();
+            assert_eq!(first, BATCH);
+            let mut receiver = Receiver::new();
+            let count = receiver.receive(bob.as_fd()).unwrap();
+            assert_eq!(count, BATCH);
+            for (index, message) in messages.iter().enumerate().take(count) {
+                let datagram = receiver.datagram(index);
+                assert_eq!(datagram.bytes, message);
+                assert_eq!(datagram.from, Some(alice.local_addr().unwrap()));
+                assert!(!datagram.truncated);
+            }
+            let nothing = receiver.receive(bob.as_fd()).unwrap_err();
+            assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+        }
+    }
+
+    #[test]
+    fn a_port_that_nobody_listens_on_is_reported_with_the_datagram() {
+        let nobody = UdpSocket::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let alice = UdpSocket::bind("127.0.0.1:0").unwrap();
+        keep_errors(alice.as_fd(), false).unwrap();
+        send(alice.as_fd(), [(nobody, b"hello".as_slice())].into_iter()).unwrap();
+        let mut space = [0; 64];
+        let lost = undelivered(alice.as_fd(), &mut space).unwrap();
+        assert_eq!(lost.to, nobody);
+        assert_eq!(lost.error.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(&space[..lost.length], b"hello");
+    }
+}
