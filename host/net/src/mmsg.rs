@@ -68,7 +68,7 @@ impl Receiver {
             header.msg_iov = slice;
             header.msg_iovlen = 1;
             header.msg_name = (&raw mut self.names[index]).cast();
-            header.msg_namelen = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
         }
         // SAFETY: `headers` has BATCH entries; each points at one iovec of `slices`, at one slot of `space` of length
         // SLOT and at one name of its full size; all of them are mutably borrowed or owned here until the call returns.
@@ -162,7 +162,7 @@ pub(crate) fn keep_errors(socket: BorrowedFd<'_>, v6: bool) -> io::Result<()> {
             level,
             option,
             (&raw const on).cast(),
-            mem::size_of::<libc::c_int>() as libc::socklen_t,
+            size_of::<libc::c_int>() as libc::socklen_t,
         )
     };
     if result == 0 {
@@ -184,11 +184,11 @@ pub(crate) fn undelivered(socket: BorrowedFd<'_>, space: &mut [u8]) -> io::Resul
         iov_len: space.len(),
     };
     header.msg_name = (&raw mut name).cast();
-    header.msg_namelen = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
     header.msg_iov = &raw mut slice;
     header.msg_iovlen = 1;
     header.msg_control = control.as_mut_ptr().cast();
-    header.msg_controllen = mem::size_of_val(&control);
+    header.msg_controllen = size_of_val(&control);
     // SAFETY: the header points at one name, one iovec over `space` and one control buffer, each with its true size, all
     // alive until the call returns.
     let length = unsafe {
@@ -206,7 +206,7 @@ pub(crate) fn undelivered(socket: BorrowedFd<'_>, space: &mut [u8]) -> io::Resul
         let mut message = libc::CMSG_FIRSTHDR(&raw const header);
         while !message.is_null() {
             let kind = ((*message).cmsg_level, (*message).cmsg_type);
-            let room = libc::CMSG_LEN(mem::size_of::<libc::sock_extended_err>() as u32) as usize;
+            let room = libc::CMSG_LEN(size_of::<libc::sock_extended_err>() as u32) as usize;
             if (kind == (libc::IPPROTO_IP, libc::IP_RECVERR)
                 || kind == (libc::IPPROTO_IPV6, libc::IPV6_RECVERR))
                 && (*message).cmsg_len >= room
@@ -245,7 +245,7 @@ impl Name {
                     },
                     sin_zero: [0; 8],
                 };
-                mem::size_of::<libc::sockaddr_in>() as libc::socklen_t
+                size_of::<libc::sockaddr_in>() as libc::socklen_t
             }
             SocketAddr::V6(address) => {
                 self.v6 = libc::sockaddr_in6 {
@@ -257,7 +257,7 @@ impl Name {
                     },
                     sin6_scope_id: address.scope_id(),
                 };
-                mem::size_of::<libc::sockaddr_in6>() as libc::socklen_t
+                size_of::<libc::sockaddr_in6>() as libc::socklen_t
             }
         }
     }

@@ -32,7 +32,7 @@ use crate::stream::{Directory, Inbound, Streams, lane_of};
 use crate::udp::Udp;
 
 /// Batches read from one socket before the lane turns to its other work.
-pub const BATCHES: usize = 4;
+const BATCHES: usize = 4;
 /// Stream events taken in one go.
 const STREAM_EVENTS: usize = 128;
 /// Messages that wait between two lanes for a connection of the other.
@@ -61,11 +61,8 @@ impl Listeners {
     pub fn split(self) -> Vec<Part> {
         let locals: Arc<[Local]> = self.locals.into();
         let directory = Arc::new(Directory::default());
-        let (senders, receivers): (Vec<_>, Vec<_>) = self
-            .lanes
-            .iter()
-            .map(|_| mpsc::channel(CROSSING))
-            .unzip();
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            self.lanes.iter().map(|_| mpsc::channel(CROSSING)).unzip();
         let lanes = self.lanes.into_iter().zip(receivers).enumerate();
         lanes
             .map(|(lane, (sockets, crossing))| Part {
@@ -123,12 +120,8 @@ impl Net {
                 Bound::Udp(socket) => {
                     let index = udp.len();
                     let flow = FlowId::new(index as u64);
-                    let socket = Udp::new(
-                        socket,
-                        flow,
-                        part.limits.udp_queue,
-                        part.limits.max_message,
-                    )?;
+                    let socket =
+                        Udp::new(socket, flow, part.limits.udp_queue, part.limits.max_message)?;
                     tokio::task::spawn_local(socket.watch_errors(index, sender.clone()));
                     udp.push(socket);
                 }
@@ -187,7 +180,9 @@ impl Net {
             ready |= socket.poll_ready(cx).is_ready();
         }
         if self.early.is_empty() {
-            while let Poll::Ready(Some(Crossing { destination, bytes })) = self.crossing.poll_recv(cx) {
+            while let Poll::Ready(Some(Crossing { destination, bytes })) =
+                self.crossing.poll_recv(cx)
+            {
                 self.deliver(destination, bytes);
                 ready = true;
             }
@@ -196,7 +191,11 @@ impl Net {
                 ready = true;
             }
         }
-        if ready { Poll::Ready(()) } else { Poll::Pending }
+        if ready {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
     /// Takes what is there, within bounds.
@@ -210,7 +209,10 @@ impl Net {
             }
         }
         for _ in 0..STREAM_EVENTS {
-            let next = self.early.pop_front().or_else(|| self.inbound.try_recv().ok());
+            let next = self
+                .early
+                .pop_front()
+                .or_else(|| self.inbound.try_recv().ok());
             match next {
                 Some(Inbound::Event(event)) => events.push_back(event),
                 Some(Inbound::UdpErrors(index)) => {
@@ -253,7 +255,9 @@ impl Net {
             self.udp.iter().position(|socket| socket.local() == local)
         });
         match index.and_then(|index| self.udp.get_mut(index)) {
-            Some(socket) => socket.send(destination.remote, bytes, &mut self.failed, &self.counters),
+            Some(socket) => {
+                socket.send(destination.remote, bytes, &mut self.failed, &self.counters)
+            }
             None => self.fail(destination, bytes, Failure::NoListener),
         }
     }

@@ -126,7 +126,11 @@ impl Resolver {
             places: Arc::new(Semaphore::new(dns.concurrent)),
             patience: dns
                 .timeout
-                .saturating_mul(u32::try_from(dns.attempts).unwrap_or(u32::MAX).saturating_add(1))
+                .saturating_mul(
+                    u32::try_from(dns.attempts)
+                        .unwrap_or(u32::MAX)
+                        .saturating_add(1),
+                )
                 .saturating_add(Duration::from_millis(100)),
         })
     }
@@ -155,7 +159,10 @@ impl Resolver {
             Kind::Naptr => RecordType::NAPTR,
         };
         let lookup = self.inner.lookup(name, kind).await?;
-        let records = lookup.answers().iter().filter_map(|record| record_of(&record.data));
+        let records = lookup
+            .answers()
+            .iter()
+            .filter_map(|record| record_of(&record.data));
         Ok(records.collect())
     }
 }

@@ -98,7 +98,11 @@ impl Udp {
                         counters.udp_oversize.count();
                         continue;
                     }
-                    if datagram.bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+                    if datagram
+                        .bytes
+                        .iter()
+                        .all(|byte| matches!(byte, b'\r' | b'\n' | 0))
+                    {
                         counters.keepalives.count();
                         continue;
                     }

@@ -139,7 +139,9 @@ impl Connection<'_> {
                 Err(error) => {
                     self.streams.counters.broken.count();
                     tracing::debug!(remote = %self.source.remote, %error, "stream out of step");
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, error.to_string()).into());
+                    return Err(
+                        io::Error::new(io::ErrorKind::InvalidData, error.to_string()).into(),
+                    );
                 }
             }
         }
@@ -154,7 +156,10 @@ impl Connection<'_> {
     /// Writes until nothing waits or the kernel takes no more.
     fn write(&mut self, stream: &TcpStream) -> Result<(), Failure> {
         while !self.outbox.is_empty() {
-            match self.outbox.write(|slices| stream.try_write_vectored(slices)) {
+            match self
+                .outbox
+                .write(|slices| stream.try_write_vectored(slices))
+            {
                 Ok(()) => {
                     self.active = Instant::now();
                     self.progress = self.active;

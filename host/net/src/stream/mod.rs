@@ -162,8 +162,7 @@ impl Streams {
             local,
             flow: outbox.flow,
         };
-        self.directory
-            .insert(source.transport, remote, source.flow);
+        self.directory.insert(source.transport, remote, source.flow);
         let streams = Rc::clone(self);
         tokio::task::spawn_local(async move {
             let failure = connection::run(&streams, stream, source, &outbox, true).await;

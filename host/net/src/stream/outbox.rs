@@ -129,7 +129,7 @@ mod tests {
         for take in [2, 3] {
             outbox
                 .write(|slices| {
-                    let all = slices.concat();
+                    let all: Vec<u8> = slices.iter().flat_map(|s| s.to_vec()).collect();
                     seen.extend_from_slice(&all[..take]);
                     Ok(take)
                 })
@@ -157,6 +157,10 @@ mod tests {
         let outbox = Outbox::new(FlowId::new(1), 400);
         outbox.replies_only();
         assert!(outbox.push(&Bytes::from_static(b"SIP/2.0 200 OK")).is_ok());
-        assert!(outbox.push(&Bytes::from_static(b"BYE sip:a SIP/2.0")).is_err());
+        assert!(
+            outbox
+                .push(&Bytes::from_static(b"BYE sip:a SIP/2.0"))
+                .is_err()
+        );
     }
 }
