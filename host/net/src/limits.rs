@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Bounds of one lane's sockets. The defaults suit a site of some thousand phones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetLimits {
-    /// Longest message in bytes. A longer datagram is dropped; a longer message on a stream closes its connection.
+    /// Longest message in bytes; on a stream its header and its body each. A longer datagram is dropped; a longer message
+    /// on a stream is answered 513 where it can be, and closes its connection.
     pub max_message: usize,
     /// Datagrams that wait for a full socket buffer, per socket. When full, the newest is dropped and reported as failed.
     pub udp_queue: usize,

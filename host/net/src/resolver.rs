@@ -110,7 +110,7 @@ impl Resolver {
     /// Makes a resolver; within a tokio runtime. Fails where the system's resolver configuration can't be read.
     pub fn new(dns: &Dns) -> Result<Resolver, Unresolved> {
         let mut builder = if dns.servers.is_empty() {
-            TokioResolver::builder_tokio().map_err(failed)?
+            TokioResolver::builder_tokio().map_err(|error| failed(&error))?
         } else {
             let servers = dns.servers.iter().map(server).collect();
             let config = ResolverConfig::from_parts(None, Vec::new(), servers);
@@ -122,7 +122,7 @@ impl Resolver {
         options.cache_size = dns.cache;
         options.use_hosts_file = ResolveHosts::Always;
         Ok(Resolver {
-            inner: builder.build().map_err(failed)?,
+            inner: builder.build().map_err(|error| failed(&error))?,
             places: Arc::new(Semaphore::new(dns.concurrent)),
             patience: dns
                 .timeout
@@ -144,7 +144,7 @@ impl Resolver {
             Err(_) => Err(Unresolved::Timeout),
             Ok(Err(error)) if error.is_no_records_found() || error.is_nx_domain() => Ok(Vec::new()),
             Ok(Err(NetError::Timeout)) => Err(Unresolved::Timeout),
-            Ok(Err(error)) => Err(failed(error)),
+            Ok(Err(error)) => Err(failed(&error)),
             Ok(Ok(records)) => Ok(records),
         }
     }
@@ -198,6 +198,6 @@ fn server(address: &SocketAddr) -> NameServerConfig {
     NameServerConfig::new(address.ip(), true, connections)
 }
 
-fn failed(error: NetError) -> Unresolved {
+fn failed(error: &NetError) -> Unresolved {
     Unresolved::Failed(error.to_string())
 }

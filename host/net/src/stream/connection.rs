@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use switchhook_sip::flow::Source;
-use switchhook_sip::framing::{Frame, Framer};
+use switchhook_sip::framing::{Frame, FrameLimits, Framer, PONG};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 
@@ -39,7 +39,10 @@ pub(crate) async fn run(
         streams,
         source,
         outbox,
-        framer: Framer::new(streams.limits.max_message),
+        framer: Framer::new(FrameLimits {
+            header: streams.limits.max_message,
+            body: streams.limits.max_message,
+        }),
         first_due: accepted.then(|| now + streams.limits.first_message),
         begun: None,
         active: now,
@@ -116,7 +119,8 @@ impl Connection<'_> {
                     self.begun = None;
                     self.streams.counters.tcp_in.count();
                     let event = Event::Message {
-                        bytes,
+                        // A copy, so that a transaction that keeps it does not keep all that was read with it.
+                        bytes: Bytes::copy_from_slice(&bytes),
                         source: self.source,
                     };
                     if self
@@ -132,12 +136,18 @@ impl Connection<'_> {
                 Ok(Some(Frame::Ping)) => {
                     self.streams.counters.keepalives.count();
                     // A pong that finds the queue full closes the connection like any other message.
-                    let _ = self.outbox.push(&Bytes::from_static(b"\r\n"));
+                    let _ = self.outbox.push(&Bytes::from_static(PONG));
                 }
                 Ok(Some(Frame::Pong)) => self.streams.counters.keepalives.count(),
                 Ok(None) => break,
                 Err(error) => {
                     self.streams.counters.broken.count();
+                    if let Some(refusal) = error.refusal(None)
+                        && self.outbox.is_empty()
+                    {
+                        // As much of it as goes at once: the connection is lost anyway.
+                        let _ = stream.try_write(&refusal);
+                    }
                     tracing::debug!(remote = %self.source.remote, %error, "stream out of step");
                     return Err(
                         io::Error::new(io::ErrorKind::InvalidData, error.to_string()).into(),
@@ -145,7 +155,7 @@ impl Connection<'_> {
                 }
             }
         }
-        if self.framer.is_empty() {
+        if self.framer.is_idle() {
             self.begun = None;
         } else if self.begun.is_none() {
             self.begun = Some(now);
