@@ -33,10 +33,11 @@ pub(super) fn check(msg: &Message) -> Result<(), Malformed> {
     if !msg.is_request() {
         return Ok(());
     }
-    let uri = Uri::parse(msg.request_uri())?;
+    let bad = || Malformed::new(Fault::RequestUri, msg.request_uri());
+    let uri = Uri::parse(msg.request_uri()).map_err(|_| bad())?;
     // Headers may not stand in a request URI (RFC 3261 19.1.1 table 1, RFC 4475 3.1.2.11).
     if uri.is_sip() && uri.headers.is_some() {
-        return Err(Malformed::new(Fault::Uri, uri.raw));
+        return Err(bad());
     }
     let method = msg.method();
     if cseq.method != method {

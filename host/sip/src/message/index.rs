@@ -259,10 +259,7 @@ impl Index {
             None => have,
             Some(length) => match usize::try_from(length) {
                 Ok(length) if length <= have => length,
-                _ => {
-                    return Err(Malformed::at(Fault::BodyShort, start, cut(bytes, start).1)
-                        .of(HeaderId::ContentLength));
-                }
+                _ => return Err(Malformed::body_short(length, have, start)),
             },
         };
         self.blank = blank as u32;

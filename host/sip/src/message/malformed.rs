@@ -40,6 +40,8 @@ pub enum Fault {
     Repeated,
     /// A URI that cannot be read.
     Uri,
+    /// A request URI that cannot be read, or with headers in it.
+    RequestUri,
     /// A Via that cannot be read.
     Via,
     /// A From, To, Contact or Route that cannot be read.
@@ -74,6 +76,7 @@ impl Fault {
             Self::Missing => "the header to be there",
             Self::Repeated => "the header once",
             Self::Uri => "a URI",
+            Self::RequestUri => "a URI, without `<>` and without headers",
             Self::Via => "`SIP/2.0/TRANSPORT host[:port];branch=...`",
             Self::NameAddr => "`\"name\" <uri>;params` or `uri;params`",
             Self::Cseq => "a number below 2^31 and a method",
@@ -102,6 +105,7 @@ impl Fault {
             Self::Repeated => "Repeated",
             Self::ContentLength
             | Self::Uri
+            | Self::RequestUri
             | Self::Via
             | Self::NameAddr
             | Self::Cseq
@@ -206,6 +210,18 @@ impl Malformed {
         }
     }
 
+    /// A body of `have` bytes where there should be `length`.
+    #[cold]
+    pub(crate) fn body_short(length: u64, have: usize, at: usize) -> Self {
+        let mut digits = [0; 10];
+        let have = super::edit::decimal(&mut digits, u32::try_from(have).unwrap_or(u32::MAX));
+        Self {
+            limit: Some(u32::try_from(length).unwrap_or(u32::MAX)),
+            ..Self::at(Fault::BodyShort, at, have)
+        }
+        .of(HeaderId::ContentLength)
+    }
+
     /// The same fault, in that header.
     #[cold]
     pub(crate) fn of(self, header: HeaderId) -> Self {
@@ -261,7 +277,7 @@ impl Malformed {
     }
 
     fn got(&self) -> impl fmt::Display + use<> {
-        Got(self.came, self.limit.is_some())
+        Got(self.came, self.limit.is_some() && self.came.len == 0)
     }
 
     fn expectation(&self) -> impl fmt::Display + use<> {
@@ -288,6 +304,7 @@ impl fmt::Display for Reason {
             ) => write!(f, " {header}"),
             (Fault::Uri, Some(header)) => write!(f, " URI in {header}"),
             (Fault::Uri, None) => f.write_str(" URI"),
+            (Fault::RequestUri, _) => f.write_str(" Request-URI"),
             (Fault::Via, None) => f.write_str(" Via"),
             (Fault::ContentLength, None) => f.write_str(" Content-Length"),
             (Fault::Cseq, None) => f.write_str(" CSeq"),
@@ -308,6 +325,8 @@ impl fmt::Display for Place {
             (Fault::StartLine | Fault::Version | Fault::StatusCode, None) => {
                 f.write_str("start line")?
             }
+            (Fault::RequestUri, None) => f.write_str("request URI")?,
+            (Fault::Uri, None) => f.write_str("URI")?,
             (_, None) => f.write_str("message")?,
         }
         match self.2 {
@@ -339,6 +358,7 @@ impl fmt::Display for Expectation {
             (Fault::TooManyValues, Some(limit)) => {
                 write!(f, "at most {limit} comma-separated values")
             }
+            (Fault::BodyShort, Some(length)) => write!(f, "{length} bytes of body"),
             (fault, _) => f.write_str(fault.expected()),
         }
     }

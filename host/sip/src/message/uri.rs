@@ -288,7 +288,7 @@ pub fn host_ip(host: &[u8]) -> Option<IpAddr> {
     if let Ok(address) = text.parse::<Ipv6Addr>() {
         return Some(IpAddr::V6(address));
     }
-    // RFC 5118 4.9: early grammars wrote a third colon before an embedded IPv4 address.
+    // RFC 5118 4.10: early grammars wrote a third colon before an embedded IPv4 address.
     let colons = text.find(":::")?;
     let (head, tail) = text.split_at_checked(colons)?;
     let fixed = Fixed::<48>::of(&[head, tail.get(1..)?])?;
