@@ -85,8 +85,9 @@ impl InviteClient {
     pub fn transport_error(self) -> (InviteClient, Act) {
         use InviteClient::{Accepted, Calling, Completed, Proceeding, Terminated};
         match self {
-            Calling { .. } | Proceeding | Completed { .. } => (Terminated, Act::Failed),
-            Accepted { .. } | Terminated => (self, Act::Nothing),
+            Calling { .. } | Completed { .. } => (Terminated, Act::Failed),
+            // Nothing is sent in these; an error that comes late is of a request that has arrived.
+            Proceeding | Accepted { .. } | Terminated => (self, Act::Nothing),
         }
     }
 
@@ -242,7 +243,9 @@ mod tests {
     }
 
     #[test]
-    fn accepted_stands_through_a_transport_error() {
-        assert_eq!(ACCEPTED.transport_error(), (ACCEPTED, Act::Nothing));
+    fn proceeding_and_accepted_stand_through_a_transport_error() {
+        for state in [InviteClient::Proceeding, ACCEPTED] {
+            assert_eq!(state.transport_error(), (state, Act::Nothing));
+        }
     }
 }

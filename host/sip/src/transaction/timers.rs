@@ -125,8 +125,9 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// First repeat after `every`.
+    /// First repeat after `every`, which is at least a millisecond.
     pub fn new(now: Time, every: Duration) -> Backoff {
+        let every = every.max(Duration::from_millis(1));
         Backoff {
             at: now + every,
             every,

@@ -1,0 +1,177 @@
+//! Answers made here, and the way any answer takes: RFC 3261 s.8.2.6 and s.18.2, RFC 3581.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::names::Tag;
+use crate::flow::{Destination, Source};
+use crate::message::{
+    EditError, Edits, HeaderId, Message, ResponseBuilder, Rport, View, reason_phrase,
+};
+
+/// Where the answers to this request go (s.18.2.2, RFC 3581 s.4): back on the flow it came on; over UDP to the port it came from
+/// if its sender asked for that with `rport`, else to the port in its Via. `maddr` is not followed: it would let
+/// anyone aim our answers at a third party.
+pub fn reply_to(request: &Message, source: &Source) -> Destination {
+    let mut way = source.back();
+    if source.transport.is_reliable() {
+        return way;
+    }
+    if let Ok(via) = request.via()
+        && via.rport().is_none()
+    {
+        let port = via.port.unwrap_or(source.transport.default_port());
+        way.remote = SocketAddr::new(source.remote.ip(), port);
+    }
+    way
+}
+
+/// Notes in the top Via where the request came from (s.18.2.1, RFC 3581 s.4): `received` when sent-by is not that address
+/// or `rport` was asked for, and the value of `rport`.
+pub fn mark_source(request: &Message, source: &Source, edits: &mut Edits) -> Result<(), EditError> {
+    let via = request.via()?;
+    let asked = matches!(via.rport(), Some(Rport::Asked));
+    if asked || via.ip() != Some(source.remote.ip()) {
+        let received = source.remote.ip().to_string();
+        edits.set_via_param(request, b"received", received.as_bytes())?;
+    }
+    if asked {
+        let port = source.remote.port().to_string();
+        edits.set_via_param(request, b"rport", port.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Buffers for building messages, used again and again.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    pub(super) edits: Edits,
+    pub(super) out: Vec<u8>,
+}
+
+impl Scratch {
+    /// The answer of that status to `request`. An empty `reason` means the usual one.
+    pub(super) fn answer(
+        &mut self,
+        request: &Message,
+        source: &Source,
+        status: u16,
+        reason: &str,
+        tag: Tag,
+        extra: &[(&[u8], &[u8])],
+    ) -> Result<Bytes, EditError> {
+        self.edits.clear();
+        mark_source(request, source, &mut self.edits)?;
+        let reason = if reason.is_empty() {
+            reason_phrase(status)
+        } else {
+            reason
+        };
+        let view = View::new(request, &self.edits);
+        let out = std::mem::take(&mut self.out);
+        let mut reply = ResponseBuilder::new(out, view, status, reason, Some(tag.as_str()));
+        for (name, value) in extra {
+            reply = reply.header(name, value)?;
+        }
+        self.out = reply.finish_vec();
+        Ok(Bytes::copy_from_slice(&self.out))
+    }
+
+    /// A response from downstream as it goes upstream: without the top Via (s.16.7 step 3), and with a Content-Length where
+    /// the upstream transport is a stream (s.18.3).
+    pub(super) fn relayed(
+        &mut self,
+        response: &Message,
+        edits: Option<&mut Edits>,
+        stream: bool,
+    ) -> Result<Bytes, EditError> {
+        self.edits.clear();
+        let edits = edits.unwrap_or(&mut self.edits);
+        edits.remove_first_value(response, HeaderId::Via)?;
+        if stream {
+            edits.add_content_length(response)?;
+        }
+        self.out.clear();
+        crate::message::render(response, edits, &mut self.out);
+        Ok(Bytes::copy_from_slice(&self.out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{FlowId, Transport};
+
+    fn request(via: &str) -> Message {
+        let text = format!("OPTIONS sip:h SIP/2.0\r\nVia: {via}\r\n\r\n");
+        Message::parse(text.into_bytes().into()).unwrap()
+    }
+
+    fn from(transport: Transport) -> Source {
+        Source {
+            transport,
+            remote: "192.0.2.7:40001".parse().unwrap(),
+            local: "192.0.2.1:5060".parse().unwrap(),
+            flow: FlowId::new(3),
+        }
+    }
+
+    fn remote(via: &str, transport: Transport) -> String {
+        reply_to(&request(via), &from(transport)).remote.to_string()
+    }
+
+    #[test]
+    fn udp_answers_go_to_the_port_of_the_via() {
+        assert_eq!(
+            remote("SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bK1", Transport::Udp),
+            "192.0.2.7:5070"
+        );
+        assert_eq!(
+            remote("SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1", Transport::Udp),
+            "192.0.2.7:5060"
+        );
+    }
+
+    #[test]
+    fn rport_asks_for_the_port_the_request_came_from() {
+        assert_eq!(
+            remote("SIP/2.0/UDP 10.0.0.1;rport;branch=z9hG4bK1", Transport::Udp),
+            "192.0.2.7:40001"
+        );
+    }
+
+    #[test]
+    fn a_connection_is_answered_on_itself() {
+        let via = request("SIP/2.0/TCP 10.0.0.1:5070;branch=z9hG4bK1");
+        assert_eq!(
+            reply_to(&via, &from(Transport::Tcp)),
+            from(Transport::Tcp).back()
+        );
+    }
+
+    #[test]
+    fn the_via_notes_where_the_request_came_from() {
+        for (via, noted) in [
+            (
+                "SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1",
+                "SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1;received=192.0.2.7",
+            ),
+            (
+                "SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1",
+                "SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1",
+            ),
+            (
+                "SIP/2.0/UDP 192.0.2.7;rport;branch=z9hG4bK1",
+                "SIP/2.0/UDP 192.0.2.7;rport=40001;branch=z9hG4bK1;received=192.0.2.7",
+            ),
+        ] {
+            let request = request(via);
+            let mut edits = Edits::default();
+            mark_source(&request, &from(Transport::Udp), &mut edits).unwrap();
+            let view = View::new(&request, &edits);
+            let text = view.header(HeaderId::Via).unwrap();
+            assert_eq!(std::str::from_utf8(text).unwrap(), noted);
+        }
+    }
+}

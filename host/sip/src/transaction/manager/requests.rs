@@ -1,0 +1,153 @@
+//! What comes from upstream: requests and their copies, ACK, CANCEL. RFC 3261 s.9.2, s.16.10, s.17.2.3.
+
+use std::time::Instant;
+
+use super::Manager;
+use crate::flow::Source;
+use crate::message::{Malformed, Message, Method};
+use crate::transaction::answer::reply_to;
+use crate::transaction::cell::Context;
+use crate::transaction::identity::{Identity, merge_hash};
+use crate::transaction::io::{Arrival, Key, Origin, Output, Refusal};
+use crate::transaction::names::Tag;
+use crate::transaction::server::Act;
+use crate::transaction::slots::SlotId;
+use crate::transaction::timers::Time;
+
+impl<X> Manager<X> {
+    /// Takes a request, before anything else is done with it. Fails when it cannot be told what it belongs to: answer 400.
+    pub fn on_request(
+        &mut self,
+        now: Instant,
+        request: &Message,
+        source: &Source,
+    ) -> Result<Arrival, Malformed> {
+        let now = self.clock.time(now);
+        let mut identity = std::mem::take(&mut self.identity);
+        let read = identity.read(request);
+        let arrival = read.map(|()| self.arrival(now, request, source, &identity));
+        self.identity = identity;
+        arrival
+    }
+
+    /// Cancels a transaction as a CANCEL from upstream does: branches are cancelled, further groups dropped, and where no branch is
+    /// out the answer is 487.
+    pub fn cancel(&mut self, now: Instant, key: Key) -> Result<(), Refusal> {
+        let now = self.clock.time(now);
+        self.cells.get(key.0).ok_or(Refusal::Gone)?;
+        if self.cancel_cell(now, key.0) {
+            Ok(())
+        } else {
+            Err(Refusal::Answered)
+        }
+    }
+
+    fn arrival(
+        &mut self,
+        now: Time,
+        request: &Message,
+        source: &Source,
+        identity: &Identity,
+    ) -> Arrival {
+        let hash = identity.hash(&self.keys);
+        let method = request.method();
+        if method == Method::Ack {
+            return self.on_ack(now, request, hash, identity);
+        }
+        if let Some(id) = self.find(hash, identity, |found| found == method) {
+            self.on_copy(id);
+            return Arrival::Absorbed;
+        }
+        if method == Method::Cancel {
+            return self.on_cancel(now, request, source, hash, identity);
+        }
+        let merged = merge_hash(request, &self.keys).and_then(|merge| self.table.merged(merge));
+        Arrival::New {
+            merged: merged.map(Key),
+        }
+    }
+
+    fn on_copy(&mut self, id: SlotId) {
+        let Some(cell) = self.cells.get_mut(id) else {
+            return;
+        };
+        if cell.server.request() == Act::Resend && !cell.last.is_empty() {
+            self.outputs.push_back(Output::Send {
+                bytes: cell.last.clone(),
+                destination: cell.way,
+                origin: Origin::Server(Key(id)),
+            });
+        }
+    }
+
+    fn on_ack(&mut self, now: Time, request: &Message, hash: u64, identity: &Identity) -> Arrival {
+        let Some(id) = self.find(hash, identity, |found| found == Method::Invite) else {
+            // An answer given without state leaves its mark in the To tag.
+            let own = Tag::new(hash, &self.keys);
+            let to = request.to().ok().and_then(|to| to.tag());
+            return if to == Some(own.as_str().as_bytes()) {
+                Arrival::Absorbed
+            } else {
+                Arrival::Ack { of: None }
+            };
+        };
+        let Some(cell) = self.cells.get_mut(id) else {
+            return Arrival::Absorbed;
+        };
+        let reliable = cell.way.transport.is_reliable();
+        let act = cell.server.ack(now, reliable, &self.config.timers);
+        if act == Act::PassAck {
+            return Arrival::Ack { of: Some(Key(id)) };
+        }
+        if !cell.server.is_pending() {
+            cell.last = bytes::Bytes::new();
+        }
+        self.touch(id);
+        Arrival::Absorbed
+    }
+
+    /// A CANCEL gets no transaction of its own: each copy is answered anew, and to cancel twice is to cancel once.
+    fn on_cancel(
+        &mut self,
+        now: Time,
+        request: &Message,
+        source: &Source,
+        hash: u64,
+        identity: &Identity,
+    ) -> Arrival {
+        let Some(id) = self.find(hash, identity, |found| found != Method::Cancel) else {
+            return Arrival::CancelUnmatched;
+        };
+        let tag = Tag::new(hash, &self.keys);
+        if let Ok(bytes) = self.scratch.answer(request, source, 200, "", tag, &[]) {
+            self.outputs.push_back(Output::Send {
+                bytes,
+                destination: reply_to(request, source),
+                origin: Origin::Nobody,
+            });
+        }
+        if self.cancel_cell(now, id) {
+            Arrival::Cancelled(Key(id))
+        } else {
+            Arrival::Absorbed
+        }
+    }
+
+    /// Says whether there was anything to cancel. Only an INVITE without final response can be (s.9.1, s.9.2).
+    fn cancel_cell(&mut self, now: Time, id: SlotId) -> bool {
+        let Some(cell) = self.cells.get_mut(id) else {
+            return false;
+        };
+        if !cell.server.is_invite() || !cell.server.is_pending() || cell.cancelled {
+            return false;
+        }
+        cell.cancelled = true;
+        cell.queue.clear();
+        match cell.context {
+            Context::Deciding | Context::Failing => self.give_made(now, id, 487),
+            Context::Waiting => self.cancel_legs(now, id),
+            Context::Done => {}
+        }
+        true
+    }
+}

@@ -1,0 +1,140 @@
+//! Time and transport errors: RFC 3261 s.8.1.3.1, s.16.8, s.16.9, s.17.
+
+use std::time::Instant;
+
+use super::{Due, Manager};
+use crate::transaction::cell::Context;
+use crate::transaction::client;
+use crate::transaction::io::{Key, Origin, Output};
+use crate::transaction::leg::{Cancel, Progress};
+use crate::transaction::server;
+use crate::transaction::slots::SlotId;
+use crate::transaction::timers::Time;
+
+impl<X> Manager<X> {
+    /// Does what is due at `now`. To be called at [`deadline`](Manager::deadline), and harmless at any other time.
+    pub fn on_timer(&mut self, now: Instant) {
+        let now = self.clock.time(now);
+        while let Some(due) = self.wheel.pop(now) {
+            match due {
+                Due::Cell(id) => self.cell_timer(now, id),
+                Due::Leg(id) => self.leg_timer(now, id),
+            }
+        }
+    }
+
+    /// What that [`Output::Send`] gave could not be sent. A branch counts as answered with 503 (s.16.9); a transaction that cannot be answered is
+    /// over, and its branches are cancelled.
+    pub fn on_transport_error(&mut self, now: Instant, origin: Origin) {
+        let now = self.clock.time(now);
+        match origin {
+            Origin::Nobody => {}
+            Origin::Server(Key(id)) => {
+                let Some(cell) = self.cells.get_mut(id) else {
+                    return;
+                };
+                if cell.server.transport_error() == server::Act::Failed {
+                    self.lose_server(now, id);
+                }
+            }
+            Origin::Branch(key, branch) => {
+                let Some(leg) = self.leg_of(key, branch) else {
+                    return;
+                };
+                let failed = self
+                    .legs
+                    .get_mut(leg)
+                    .is_some_and(|leg| leg.client.transport_error() == client::Act::Failed);
+                if failed {
+                    self.fail_made(now, leg, 503);
+                }
+                self.touch_leg(leg);
+            }
+            Origin::Cancel(key, branch) => {
+                let Some(id) = self.leg_of(key, branch) else {
+                    return;
+                };
+                if let Some(leg) = self.legs.get_mut(id) {
+                    leg.cancel_failed();
+                }
+                self.touch_leg(id);
+            }
+        }
+    }
+
+    /// Nobody upstream can be answered any more.
+    pub(super) fn lose_server(&mut self, now: Time, id: SlotId) {
+        let Some(cell) = self.cells.get_mut(id) else {
+            return;
+        };
+        // What is over stays so; what is not has just been told.
+        let _ = cell.server.transport_error();
+        cell.cancelled = true;
+        if cell.context != Context::Done {
+            cell.done();
+        }
+        self.cancel_legs(now, id);
+        self.touch(id);
+    }
+
+    fn leg_of(&self, key: Key, branch: usize) -> Option<SlotId> {
+        self.cells.get(key.0)?.branches.get(branch).copied()
+    }
+
+    fn cell_timer(&mut self, now: Time, id: SlotId) {
+        let Some(cell) = self.cells.get_mut(id) else {
+            return;
+        };
+        cell.timer = None;
+        match cell.server.timer(now, &self.config.timers) {
+            server::Act::Resend => self.outputs.push_back(Output::Send {
+                bytes: cell.last.clone(),
+                destination: cell.way,
+                origin: Origin::Server(Key(id)),
+            }),
+            server::Act::Trying => self.give_made(now, id, 100),
+            _ => {}
+        }
+        self.touch(id);
+    }
+
+    fn leg_timer(&mut self, now: Time, id: SlotId) {
+        let Some(leg) = self.legs.get_mut(id) else {
+            return;
+        };
+        leg.timer = None;
+        let timers = &self.config.timers;
+        let key = Key(leg.cell);
+        if let Some(bytes) = leg.cancel_timer(now, timers) {
+            self.outputs.push_back(Output::Send {
+                bytes,
+                destination: leg.destination,
+                origin: Origin::Cancel(key, leg.number),
+            });
+        }
+        let act = leg.client.timer(now, timers);
+        if act == client::Act::Send {
+            self.outputs.push_back(Output::Send {
+                bytes: leg.bytes.clone(),
+                destination: leg.destination,
+                origin: Origin::Branch(key, leg.number),
+            });
+        }
+        let open = leg.progress == Progress::Open;
+        let given_up = open && leg.give_up.is_some_and(|at| at <= now);
+        let cancelled = match &leg.cancel {
+            Cancel::Sent(sent) => leg.client.is_pending() && sent.until <= now,
+            Cancel::No | Cancel::Wanted => false,
+        };
+        if act == client::Act::TimedOut {
+            self.fail_made(now, id, 408);
+        } else if cancelled {
+            leg.client.abandon();
+            self.fail_made(now, id, 487);
+        } else if given_up {
+            self.cancel_leg(now, id);
+            self.fail_made(now, id, 408);
+        }
+        self.touch_leg(id);
+    }
+}
