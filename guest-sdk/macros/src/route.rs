@@ -1,0 +1,253 @@
+//! One route: its attribute, its name, and the parameters that its kind may take.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::spanned::Spanned;
+use syn::{Attribute, Error, FnArg, Ident, ItemFn, LitStr, Meta, Result, Type};
+
+/// The attributes that this macro knows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Init,
+    ExportState,
+    ImportState,
+    Request,
+    Reply,
+    OnSend,
+    Branch,
+    OnReply,
+    Failure,
+    Event,
+}
+
+/// The event routes that there are.
+const EVENTS: &[&str] = &["usrloc:contact-expired"];
+
+impl Kind {
+    pub(crate) fn of(attribute: &Attribute) -> Option<Kind> {
+        // by its last segment, so that a path to the attribute works too
+        let name = attribute.path().segments.last()?.ident.to_string();
+        Some(match name.as_str() {
+            "init" => Kind::Init,
+            "export_state" => Kind::ExportState,
+            "import_state" => Kind::ImportState,
+            "request_route" => Kind::Request,
+            "reply_route" => Kind::Reply,
+            "onsend_route" => Kind::OnSend,
+            "branch_route" => Kind::Branch,
+            "onreply_route" => Kind::OnReply,
+            "failure_route" => Kind::Failure,
+            "event_route" => Kind::Event,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn attribute(self) -> &'static str {
+        match self {
+            Kind::Init => "init",
+            Kind::ExportState => "export_state",
+            Kind::ImportState => "import_state",
+            Kind::Request => "request_route",
+            Kind::Reply => "reply_route",
+            Kind::OnSend => "onsend_route",
+            Kind::Branch => "branch_route",
+            Kind::OnReply => "onreply_route",
+            Kind::Failure => "failure_route",
+            Kind::Event => "event_route",
+        }
+    }
+
+    /// Whether there may be several, told apart by name.
+    pub(crate) fn is_named(self) -> bool {
+        matches!(
+            self,
+            Kind::Branch | Kind::OnReply | Kind::Failure | Kind::Event
+        )
+    }
+
+    /// The type of the constant that names it.
+    pub(crate) fn constant(self) -> Option<TokenStream> {
+        match self {
+            Kind::Branch => Some(quote!(BranchRoute)),
+            Kind::OnReply => Some(quote!(OnReplyRoute)),
+            Kind::Failure => Some(quote!(FailureRoute)),
+            _ => None,
+        }
+    }
+
+    fn takes(self, argument: Argument) -> bool {
+        use Argument::*;
+        match self {
+            Kind::Request | Kind::OnSend | Kind::Branch => matches!(argument, Request | State),
+            Kind::Reply | Kind::OnReply | Kind::Failure => {
+                matches!(argument, Request | Reply | State)
+            }
+            Kind::Event => matches!(argument, Contact | State),
+            Kind::Init | Kind::ExportState | Kind::ImportState => false,
+        }
+    }
+
+    fn signature(self) -> &'static str {
+        match self {
+            Kind::Request | Kind::OnSend | Kind::Branch => {
+                "takes `&mut Request` and, where it wants, the script's state, such as `&Config`"
+            }
+            Kind::Reply | Kind::OnReply | Kind::Failure => {
+                "takes `&mut Request`, `&mut Reply` and the script's state, such as `&Config`: those that it wants, in any order"
+            }
+            Kind::Event => {
+                "takes `&Binding` and, where it wants, the script's state, such as `&Config`"
+            }
+            Kind::Init => "takes the config by value: `fn init(config: Config) -> Result<State>`",
+            Kind::ExportState => {
+                "takes the script's state: `fn export_state(state: &State) -> Option<Vec<u8>>`"
+            }
+            Kind::ImportState => {
+                "takes the script's state and bytes: `fn import_state(state: &mut State, bytes: Vec<u8>) -> Result<()>`"
+            }
+        }
+    }
+}
+
+/// What a route's parameter is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Argument {
+    Request,
+    Reply,
+    Contact,
+    State,
+}
+
+/// A function with one of the attributes.
+pub(crate) struct Route {
+    pub(crate) kind: Kind,
+    /// Empty where its kind has no names.
+    pub(crate) name: String,
+    pub(crate) function: Ident,
+    pub(crate) arguments: Vec<Argument>,
+    pub(crate) parameters: usize,
+    pub(crate) span: Span,
+}
+
+impl Route {
+    /// Takes the attribute off and reads the rest.
+    pub(crate) fn read(function: &mut ItemFn) -> Result<Option<Route>> {
+        let Some((at, kind)) = function
+            .attrs
+            .iter()
+            .enumerate()
+            .find_map(|(at, attribute)| Some((at, Kind::of(attribute)?)))
+        else {
+            return Ok(None);
+        };
+        let attribute = function.attrs.remove(at);
+        if let Some(second) = function.attrs.iter().find(|a| Kind::of(a).is_some()) {
+            return Err(Error::new(
+                second.span(),
+                "a function is one route: write another function that calls it",
+            ));
+        }
+        let signature = &function.sig;
+        if let Some(asyncness) = &signature.asyncness {
+            return Err(Error::new(
+                asyncness.span(),
+                "a route is no async fn: host calls that wait look like ordinary calls",
+            ));
+        }
+        if !signature.generics.params.is_empty() {
+            return Err(Error::new(
+                signature.generics.span(),
+                "a route has no generic parameters",
+            ));
+        }
+        Ok(Some(Route {
+            kind,
+            name: name(kind, &attribute, &signature.ident)?,
+            function: signature.ident.clone(),
+            arguments: arguments(kind, function)?,
+            parameters: signature.inputs.len(),
+            span: attribute.span(),
+        }))
+    }
+
+    /// The constant that names it: the function's name in capitals.
+    pub(crate) fn constant(&self) -> Ident {
+        Ident::new(
+            &self.function.to_string().to_uppercase(),
+            self.function.span(),
+        )
+    }
+}
+
+fn name(kind: Kind, attribute: &Attribute, function: &Ident) -> Result<String> {
+    let written = match &attribute.meta {
+        Meta::Path(_) => None,
+        _ => Some(attribute.parse_args::<LitStr>().map_err(|_| {
+            Error::new(
+                attribute.span(),
+                format!(
+                    "a name in quotes is expected: `#[{}(\"NAME\")]`",
+                    kind.attribute()
+                ),
+            )
+        })?),
+    };
+    match (kind, written) {
+        (Kind::Event, Some(name)) if EVENTS.contains(&name.value().as_str()) => Ok(name.value()),
+        (Kind::Event, Some(name)) => Err(Error::new(
+            name.span(),
+            format!(
+                "there is no event {:?}; there is {}",
+                name.value(),
+                EVENTS.join(", ")
+            ),
+        )),
+        (Kind::Event, None) => Err(Error::new(
+            attribute.span(),
+            "which event? Write `#[event_route(\"usrloc:contact-expired\")]`",
+        )),
+        (kind, Some(name)) if !kind.is_named() => Err(Error::new(
+            name.span(),
+            format!("`#[{}]` has no name", kind.attribute()),
+        )),
+        (_, Some(name)) if name.value().is_empty() => {
+            Err(Error::new(name.span(), "a route's name is not empty"))
+        }
+        (_, Some(name)) => Ok(name.value()),
+        (kind, None) if kind.is_named() => Ok(function.to_string().to_uppercase()),
+        (_, None) => Ok(String::new()),
+    }
+}
+
+fn arguments(kind: Kind, function: &ItemFn) -> Result<Vec<Argument>> {
+    if matches!(kind, Kind::Init | Kind::ExportState | Kind::ImportState) {
+        return Ok(Vec::new());
+    }
+    let mut arguments = Vec::new();
+    for input in &function.sig.inputs {
+        let wrong = || {
+            let message = format!("`#[{}]` {}", kind.attribute(), kind.signature());
+            Error::new(input.span(), message)
+        };
+        let FnArg::Typed(typed) = input else {
+            return Err(wrong());
+        };
+        let Type::Reference(reference) = &*typed.ty else {
+            return Err(wrong());
+        };
+        let argument = match &*reference.elem {
+            Type::Path(path) => match path.path.segments.last() {
+                Some(last) if last.ident == "Request" => Argument::Request,
+                Some(last) if last.ident == "Reply" => Argument::Reply,
+                Some(last) if last.ident == "Binding" => Argument::Contact,
+                _ => Argument::State,
+            },
+            _ => Argument::State,
+        };
+        if !kind.takes(argument) || arguments.contains(&argument) {
+            return Err(wrong());
+        }
+        arguments.push(argument);
+    }
+    Ok(arguments)
+}

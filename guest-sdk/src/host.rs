@@ -1,0 +1,9 @@
+//! The host's functions, by interface.
+//!
+//! In a guest they are the component's imports. Anywhere else they are the test kit's fake host, so that the very same script
+//! runs natively. This is the only place where the two are told apart.
+
+pub(crate) use crate::bindings::switchhook::script::types;
+pub(crate) use crate::bindings::switchhook::script::{
+    auth, htable, log, registrar, reply, request, rr, tm, transport, vars,
+};

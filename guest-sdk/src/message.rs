@@ -1,0 +1,384 @@
+//! The current message as a script sees it: one snapshot read when it is first asked for, edits collected here and sent in one call.
+//!
+//! Owns: when a snapshot is still true. A getter that asks for what an edit has touched sends the edits and reads again; any
+//! other is served from the snapshot at hand. References into a snapshot stay good until the next edit: an edit takes `&mut`.
+
+use std::borrow::Cow;
+use std::cell::{Cell, OnceCell, RefCell};
+
+use crate::error::{Error, Result};
+use crate::header;
+use crate::host::types::{Body, Edit, Endpoint, Header, Snapshot};
+use crate::host::{reply, request};
+use crate::nameaddr::NameAddr;
+
+/// Which of the event's two messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Request,
+    Reply,
+}
+
+pub(crate) struct Message {
+    side: Side,
+    /// As it was before the edits that `touched` tells of.
+    before: OnceCell<Read>,
+    /// As it is with them; read only where a getter asks for something they touched.
+    after: OnceCell<Read>,
+    touched: Touched,
+    pending: RefCell<Vec<Edit>>,
+    /// Why edits that a getter had to send were refused; told by the next call that may fail.
+    refused: Cell<Option<Error>>,
+}
+
+/// What has changed since `before` was read.
+#[derive(Default)]
+struct Touched {
+    start_line: bool,
+    body: bool,
+    names: Vec<Cow<'static, str>>,
+}
+
+/// A snapshot and what was made of it.
+struct Read {
+    snapshot: Snapshot,
+    /// Values that are not UTF-8, read as ISO 8859-1: as many as there are fields, made when one is met.
+    latin: OnceCell<Vec<String>>,
+}
+
+/// Offsets of a value into the snapshot's message.
+#[derive(Clone, Copy)]
+struct Span {
+    field: usize,
+    from: usize,
+    to: usize,
+}
+
+impl Message {
+    pub(crate) fn new(side: Side) -> Message {
+        Message {
+            side,
+            before: OnceCell::new(),
+            after: OnceCell::new(),
+            touched: Touched::default(),
+            pending: RefCell::default(),
+            refused: Cell::default(),
+        }
+    }
+
+    /// The first line, without its end.
+    pub(crate) fn start_line(&self) -> &str {
+        self.read(self.touched.start_line).start_line()
+    }
+
+    /// The first value of a field. A list is given whole.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let read = self.read(self.touched.has(name));
+        read.named(name).next().map(|span| read.text(span))
+    }
+
+    /// Every value of a field, lists taken apart where the field's grammar has them.
+    pub(crate) fn headers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + 'a {
+        let read = self.read(self.touched.has(name));
+        let list = header::is_list(name);
+        read.named(name)
+            .flat_map(move |span| header::values(read.text(span), list))
+    }
+
+    /// Every field, in order.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let read = self.read(!self.touched.names.is_empty());
+        read.spans().map(|(name, span)| (name, read.text(span)))
+    }
+
+    pub(crate) fn address(&self, name: &str) -> NameAddr<'_> {
+        NameAddr::read(self.header(name).unwrap_or_default())
+    }
+
+    pub(crate) fn body(&self) -> &[u8] {
+        let read = self.read(self.touched.body);
+        let whole = read.snapshot.message.as_slice();
+        // the fields' end is followed by the line's end and the empty line; either may be a bare LF
+        let head = read.snapshot.fields.last().map_or(0, |end| *end as usize);
+        let mut rest = whole.get(head..).unwrap_or_default();
+        for _ in 0..2 {
+            let line = rest.iter().position(|b| *b == b'\n');
+            rest = line
+                .and_then(|line| rest.get(line + 1..))
+                .unwrap_or_default();
+        }
+        rest
+    }
+
+    pub(crate) fn source(&self) -> Endpoint {
+        self.read(false).snapshot.source
+    }
+
+    pub(crate) fn local(&self) -> Endpoint {
+        self.read(false).snapshot.local
+    }
+
+    pub(crate) fn edit(&mut self, edit: Edit) {
+        match &edit {
+            Edit::SetUri(_) => self.touch(|touched| touched.start_line = true),
+            Edit::SetHeader(Header { name, .. })
+            | Edit::AppendHeader(Header { name, .. })
+            | Edit::PrependHeader(Header { name, .. })
+            | Edit::RemoveHeader(name) => {
+                let name = Cow::Owned(name.clone());
+                self.touch(|touched| touched.names.push(name));
+            }
+            Edit::SetBody(_) | Edit::RemoveBody => self.touch(|touched| {
+                touched.body = true;
+                touched.names.push(Cow::Borrowed("Content-Type"));
+                touched.names.push(Cow::Borrowed("Content-Length"));
+            }),
+        }
+        self.pending.get_mut().push(edit);
+    }
+
+    /// The host has changed fields of that name by itself.
+    pub(crate) fn touched(&mut self, name: &'static str) {
+        self.touch(|touched| touched.names.push(Cow::Borrowed(name)));
+    }
+
+    /// The host has changed the start line by itself.
+    pub(crate) fn touched_start_line(&mut self) {
+        self.touch(|touched| touched.start_line = true);
+    }
+
+    /// Sends the pending edits. Before every host call that acts on the message, and when a route ends.
+    pub(crate) fn flush(&self) -> Result<()> {
+        if let Some(error) = self.refused.take() {
+            return Err(error);
+        }
+        if self.pending.borrow().is_empty() {
+            return Ok(());
+        }
+        let edits = self.pending.take();
+        match self.side {
+            Side::Request => request::apply(&edits),
+            Side::Reply => reply::apply(&edits),
+        }
+        .map_err(Error::host)
+    }
+
+    fn touch(&mut self, what: impl FnOnce(&mut Touched)) {
+        // nobody holds a reference into either snapshot now: the newer one becomes the base
+        if let Some(after) = self.after.take() {
+            self.before = OnceCell::from(after);
+            self.touched = Touched::default();
+        }
+        if self.before.get().is_some() {
+            what(&mut self.touched);
+        }
+    }
+
+    fn read(&self, touched: bool) -> &Read {
+        let cell = if touched { &self.after } else { &self.before };
+        cell.get_or_init(|| {
+            if let Err(error) = self.flush() {
+                self.refused.set(Some(error));
+            }
+            let snapshot = match self.side {
+                Side::Request => request::read(),
+                Side::Reply => reply::read().unwrap_or_else(|error| {
+                    self.refused.set(Some(Error::host(error)));
+                    empty()
+                }),
+            };
+            Read {
+                snapshot,
+                latin: OnceCell::new(),
+            }
+        })
+    }
+}
+
+impl Touched {
+    fn has(&self, name: &str) -> bool {
+        self.names
+            .iter()
+            .any(|touched| header::same(touched.as_bytes(), name))
+    }
+}
+
+impl Read {
+    fn start_line(&self) -> &str {
+        let message = self.snapshot.message.as_slice();
+        let end = message
+            .iter()
+            .position(|b| matches!(b, b'\r' | b'\n'))
+            .unwrap_or(message.len());
+        self.utf8(0, end).unwrap_or_default()
+    }
+
+    fn spans(&self) -> impl Iterator<Item = (&str, Span)> {
+        self.snapshot
+            .fields
+            .chunks_exact(4)
+            .enumerate()
+            .filter_map(|(field, offsets)| {
+                let &[name, name_end, from, to] = offsets else {
+                    return None;
+                };
+                let (from, to) = (from as usize, to as usize);
+                let name = self.utf8((name & 0x00ff_ffff) as usize, name_end as usize)?;
+                Some((name, Span { field, from, to }))
+            })
+    }
+
+    fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Span> + 'a {
+        self.spans()
+            .filter(move |(field, _)| header::same(field.as_bytes(), name))
+            .map(|(_, span)| span)
+    }
+
+    fn text(&self, span: Span) -> &str {
+        if let Some(text) = self.utf8(span.from, span.to) {
+            return text;
+        }
+        let latin = self.latin.get_or_init(|| {
+            self.snapshot
+                .fields
+                .chunks_exact(4)
+                .map(|offsets| match offsets {
+                    &[_, _, from, to] => self.bytes(from as usize, to as usize),
+                    _ => &[],
+                })
+                .map(|bytes| bytes.iter().map(|b| char::from(*b)).collect())
+                .collect()
+        });
+        latin.get(span.field).map_or("", String::as_str)
+    }
+
+    fn utf8(&self, from: usize, to: usize) -> Option<&str> {
+        std::str::from_utf8(self.bytes(from, to)).ok()
+    }
+
+    fn bytes(&self, from: usize, to: usize) -> &[u8] {
+        self.snapshot.message.get(from..to).unwrap_or_default()
+    }
+}
+
+/// What stands for a reply where there is none.
+fn empty() -> Snapshot {
+    use crate::host::types::{IpAddress, Transport};
+    let nowhere = Endpoint {
+        transport: Transport::Udp,
+        address: IpAddress::V4(0),
+        port: 0,
+    };
+    Snapshot {
+        message: Vec::new(),
+        fields: Vec::new(),
+        source: nowhere,
+        local: nowhere,
+    }
+}
+
+/// The functions that Request and Reply share.
+macro_rules! message_functions {
+    ($type:ident) => {
+        impl $type {
+            /// The first value of a header field, `$hdr(name)`; a list is given whole. Compact forms are their long names, and
+            /// what is not UTF-8 is read as ISO 8859-1.
+            pub fn header(&self, name: &str) -> Option<&str> {
+                self.message.header(name)
+            }
+
+            /// Every value of a header field; lists are taken apart where the field's grammar has them.
+            pub fn headers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + 'a {
+                self.message.headers(name)
+            }
+
+            /// Every header field's name and value, in order, as they are written.
+            pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+                self.message.fields()
+            }
+
+            /// The From field; `$fu` is its URI, `$ft` its tag.
+            pub fn from(&self) -> NameAddr<'_> {
+                self.message.address("From")
+            }
+
+            /// The To field; `$tu` is its URI, `$tt` its tag.
+            pub fn to(&self) -> NameAddr<'_> {
+                self.message.address("To")
+            }
+
+            /// The Call-ID; `$ci`.
+            pub fn call_id(&self) -> &str {
+                self.message.header("Call-ID").unwrap_or_default()
+            }
+
+            /// The CSeq's number; `$cs`.
+            pub fn cseq(&self) -> u32 {
+                let cseq = self.message.header("CSeq").unwrap_or_default();
+                let number = cseq.split_ascii_whitespace().next();
+                number.and_then(|n| n.parse().ok()).unwrap_or_default()
+            }
+
+            /// The body, empty where there is none; `$rb`.
+            pub fn body(&self) -> &[u8] {
+                self.message.body()
+            }
+
+            /// Who sent it; `$si`, `$sp`, `$proto`.
+            pub fn source(&self) -> Endpoint {
+                self.message.source()
+            }
+
+            /// Our socket that it came to; `$Ri`, `$Rp`.
+            pub fn local(&self) -> Endpoint {
+                self.message.local()
+            }
+
+            /// Replaces the first field of that name and removes its others; adds it where there was none.
+            pub fn set_header(&mut self, name: &str, value: &str) {
+                self.message.edit(Edit::SetHeader(field(name, value)));
+            }
+
+            /// Adds a field after the last one; `append_hf`.
+            pub fn append_header(&mut self, name: &str, value: &str) {
+                self.message.edit(Edit::AppendHeader(field(name, value)));
+            }
+
+            /// Adds a field before the first of that name, else before the first of all; `insert_hf`.
+            pub fn prepend_header(&mut self, name: &str, value: &str) {
+                self.message.edit(Edit::PrependHeader(field(name, value)));
+            }
+
+            /// Removes every field of that name; `remove_hf`.
+            pub fn remove_header(&mut self, name: &str) {
+                self.message.edit(Edit::RemoveHeader(name.to_owned()));
+            }
+
+            /// Replaces the body and Content-Type; `set_body`.
+            pub fn set_body(&mut self, content_type: &str, content: impl Into<Vec<u8>>) {
+                self.message
+                    .edit(Edit::SetBody(body(content_type, content.into())));
+            }
+
+            /// Removes the body and Content-Type; `remove_body`.
+            pub fn remove_body(&mut self) {
+                self.message.edit(Edit::RemoveBody);
+            }
+        }
+    };
+}
+pub(crate) use message_functions;
+
+pub(crate) fn field(name: &str, value: &str) -> Header {
+    Header {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    }
+}
+
+pub(crate) fn body(content_type: &str, content: Vec<u8>) -> Body {
+    Body {
+        content_type: content_type.to_owned(),
+        content,
+    }
+}
