@@ -20,15 +20,15 @@ mod routes {
         auth: bool,
         /// The realm of the users, and the domain that calls to our bare addresses mean.
         realm: String,
-        /// Where a user's calls go that are not taken: user to URI.
+        /// Second targets, where calls go that are busy or not answered: user to URI.
         #[serde(default)]
-        forwards: BTreeMap<String, String>,
-        /// Where all other calls go that are not taken, such as a voicemail's URI. Empty: nowhere.
+        second: BTreeMap<String, String>,
+        /// The second target of everyone else, such as a voicemail's URI. Empty: none.
         #[serde(default)]
         voicemail: String,
-        /// How long a phone may ring before a call with a second target goes there.
+        /// Milliseconds that a phone may ring before the second target's turn.
         #[serde(default = "half_a_minute")]
-        ring_seconds: u32,
+        no_answer: u32,
     }
 
     fn yes() -> bool {
@@ -36,7 +36,7 @@ mod routes {
     }
 
     fn half_a_minute() -> u32 {
-        30
+        30_000
     }
 
     /// Every request but what the host answers itself: retransmissions, the CANCEL of a call, the ACK of a refused one.
@@ -156,17 +156,20 @@ mod routes {
         let second = config
             .second_target(&user)
             .filter(|_| req.method() == Method::Invite);
-        if find(req, config)? == 0 {
-            return match second {
-                Some(uri) => relay_to(req, config, uri),
-                None => req.reply(404, "Not Found"),
-            };
+        let registered = find(req, config)? > 0;
+        match second {
+            None if registered => req.relay(),
+            None => req.reply(404, "Not Found"),
+            Some(_) if registered => {
+                req.on_failure(MANAGE_FAILURE)?;
+                req.set_timeouts(0, config.no_answer)?;
+                req.relay()
+            }
+            Some(second) => {
+                route!(relay_to(req, config, second));
+                req.reply(404, "Not Found")
+            }
         }
-        if second.is_some() {
-            req.on_failure(MANAGE_FAILURE)?;
-            req.set_timeouts(0, config.ring_seconds * 1000)?;
-        }
-        req.relay()
     }
 
     // MANAGE_FAILURE: busy, no answer or not reachable: the second target, once
@@ -177,18 +180,19 @@ mod routes {
         }
         let user = req.uri().user().unwrap_or_default();
         match (reply.status(), config.second_target(user)) {
-            (408 | 480 | 486 | 487 | 503 | 600, Some(uri)) => {
-                log::info!("{user} answers {}: to {uri}", reply.status());
-                relay_to(req, config, uri)
+            (408 | 480 | 486 | 487 | 503 | 600, Some(second)) => {
+                log::info!("{user} answers {}: to {second}", reply.status());
+                relay_to(req, config, second)
             }
             _ => Ok(Done), // the caller gets the best answer there was
         }
     }
 
-    fn relay_to(req: &mut Request, config: &Config, uri: &str) -> Outcome {
-        req.set_uri(uri);
+    /// To a second target; one of our own users must be registered.
+    fn relay_to(req: &mut Request, config: &Config, target: &str) -> Outcome {
+        req.set_uri(target);
         if req.is_for_us() && find(req, config)? == 0 {
-            return req.reply(480, "Temporarily Unavailable");
+            return Ok(Next);
         }
         req.relay()
     }
@@ -205,7 +209,7 @@ mod routes {
 
     impl Config {
         fn second_target(&self, user: &str) -> Option<&str> {
-            let own = self.forwards.get(user).unwrap_or(&self.voicemail);
+            let own = self.second.get(user).unwrap_or(&self.voicemail);
             (!own.is_empty()).then_some(own)
         }
     }

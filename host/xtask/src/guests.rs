@@ -123,6 +123,15 @@ pub(crate) fn build(names: &[String]) -> Result<Vec<PathBuf>> {
     Ok(built)
 }
 
+/// Small and fast, whichever workspace the guest is of; the names of functions stay, for backtraces.
+const PROFILE: &[&str] = &[
+    "profile.release.opt-level=3",
+    "profile.release.lto='fat'",
+    "profile.release.codegen-units=1",
+    "profile.release.panic='abort'",
+    "profile.release.strip='debuginfo'",
+];
+
 fn rust(toolchain: &Toolchain, dir: &Path, file: &Path) -> Result<()> {
     let mut cargo = toolchain.cargo();
     cargo.args([
@@ -136,6 +145,7 @@ fn rust(toolchain: &Toolchain, dir: &Path, file: &Path) -> Result<()> {
     ]);
     cargo
         .arg(dir.join("Cargo.toml"))
+        .args(PROFILE.iter().flat_map(|setting| ["--config", *setting]))
         .arg("--target-dir")
         .arg(workspace::target().join(toolchain.name()));
     let out = cargo
