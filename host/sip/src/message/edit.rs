@@ -27,6 +27,9 @@ pub enum EditError {
     /// A value with a line break that is no fold.
     #[error("header value: expected no line break but before white space, got `{}`", .0.escape_ascii())]
     LineBreak(Box<[u8]>),
+    /// A parameter's value that would end it.
+    #[error("parameter: expected a value without white space, quotes, `;` and `,`, got `{}`", .0.escape_ascii())]
+    Value(Box<[u8]>),
     /// Content-Length follows the body; it is not set by hand.
     #[error("Content-Length: expected it to be left to the body's own edit")]
     ContentLength,
@@ -392,17 +395,17 @@ impl Edits {
         while let Some((position, text)) = self.find(msg, id) {
             let whole = self.read(msg, text);
             let (first, rest) = if id.is_list() {
-                split_value(whole)
+                split_value(skip_commas(whole))
             } else {
                 (whole, None)
             };
             let found = !first.is_empty();
-            let rest = rest.map(trim).unwrap_or_default();
+            let rest = rest.map(skip_commas).unwrap_or_default();
             if rest.is_empty() {
                 self.remove(msg, position)?;
             } else {
-                let skipped = whole.len() - rest.len();
-                self.replace_parts(msg, position, text, [(skipped, whole.len()), (0, 0)], b"")?;
+                let span = (whole.len() - rest.len(), whole.len());
+                self.replace_parts(msg, position, text, [span, (0, 0)], b"")?;
             }
             if found {
                 return Ok(true);
@@ -424,7 +427,7 @@ impl Edits {
         }
         let sane = |b: &u8| !super::token::is_lws(*b) && !matches!(b, b';' | b',' | b'"');
         if !value.iter().all(sane) {
-            return Err(EditError::LineBreak(value.into()));
+            return Err(EditError::Value(value.into()));
         }
         let (position, text) = self
             .find(msg, HeaderId::Via)
@@ -797,6 +800,14 @@ impl Edits {
 
 fn cut_list(list: &[Edit], at: usize) -> &[Edit] {
     list.get(at..).unwrap_or_default()
+}
+
+/// From the first value of a comma list that is not empty.
+fn skip_commas(mut list: &[u8]) -> &[u8] {
+    while let [b',', rest @ ..] = trim(list) {
+        list = rest;
+    }
+    trim(list)
 }
 
 /// The long name of a header we know.
