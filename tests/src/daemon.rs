@@ -149,8 +149,13 @@ impl Daemon {
 }
 
 /// Where guests are built.
-pub(crate) fn guests() -> PathBuf {
+fn guests() -> PathBuf {
     root().join("target/guests")
+}
+
+/// The built guest `name`, as a path for the daemon's command line.
+pub fn guest(name: &str) -> String {
+    guests().join(format!("{name}.wasm")).display().to_string()
 }
 
 fn binary() -> PathBuf {

@@ -22,7 +22,7 @@ mod program;
 mod sipp;
 pub mod stories;
 
-pub use daemon::{Daemon, Setup};
+pub use daemon::{Daemon, Setup, guest};
 pub use kamailio::Kamailio;
 pub use needs::{has, shared_data};
 pub use peer::{Peer, Stream, status};

@@ -132,11 +132,16 @@ fn to_second(place: &Place, first: &str) {
     second.done();
 }
 
+/// The password that examples/default ships for a user.
+pub fn password(user: &str) -> String {
+    format!("{user}-secret")
+}
+
 /// Two phones register, call each other in both directions, write to each other and go away.
-pub fn two_phones(place: &Place, transport: &str, password: &str) {
+pub fn two_phones(place: &Place, transport: &str, password: fn(&str) -> String) {
     let proxy = place.at(5060);
-    let mut alice = Phone::new(place, "alice", password, 5081, transport, proxy);
-    let mut bob = Phone::new(place, "bob", password, 5082, transport, proxy);
+    let mut alice = Phone::new(place, "alice", &password("alice"), 5081, transport, proxy);
+    let mut bob = Phone::new(place, "bob", &password("bob"), 5082, transport, proxy);
     alice.hears("registered");
     bob.hears("registered");
 

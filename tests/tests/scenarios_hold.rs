@@ -26,6 +26,6 @@ fn two_phones_call_each_other_through_kamailio() {
     for transport in ["udp", "tcp"] {
         let place = Place::new();
         let _kamailio = Kamailio::registrar(&place, place.at(5060), 5000);
-        stories::two_phones(&place, transport, "");
+        stories::two_phones(&place, transport, stories::password);
     }
 }
