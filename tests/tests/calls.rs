@@ -10,8 +10,8 @@ fn through_the_example(story: fn(&Place)) {
     }
     let place = Place::new();
     let daemon = Setup::open(&place)
-        .set("script.default.config.second.bob=\"sip:bob-second@example.test\"")
-        .set("script.default.config.no-answer=1500")
+        .set("script.default.config.forwards.bob=\"sip:bob-second@example.test\"")
+        .set("script.default.config.ring-seconds=2")
         .start();
     story(&place);
     daemon.stop();
@@ -89,7 +89,9 @@ fn a_busy_phone_without_a_second_is_busy() {
         return;
     }
     let place = Place::new();
-    let daemon = Setup::open(&place).start();
+    let daemon = Setup::open(&place)
+        .set("script.default.config.forwards.bob=\"\"")
+        .start();
     stories::callee_is_busy(&place);
     daemon.stop();
 }

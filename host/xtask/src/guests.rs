@@ -188,22 +188,30 @@ fn c(dir: &Path, sources: &[PathBuf], file: &Path) -> Result<()> {
     inputs.sort();
     let partial = file.with_extension("partial");
     let mut zig = Command::new(tools::python()?);
+    // no C library: guest-sdk/c/runtime.c is all that is needed, and WASI would be a grant that nobody gave
     zig.args([
         "-m",
         "ziglang",
         "cc",
         "-target",
-        "wasm32-wasi",
-        "-mexec-model=reactor",
+        "wasm32-freestanding",
+        "-nostdlib",
+        "-ffreestanding",
+    ]);
+    zig.args([
+        "-Wl,--no-entry",
         "-Os",
         "-g0",
         "-std=c11",
         "-Wall",
         "-Wextra",
+        "-Wno-unused-parameter",
     ]);
     zig.env("ZIG_GLOBAL_CACHE_DIR", workspace::target().join("zig"))
         .env("ZIG_LOCAL_CACHE_DIR", workspace::target().join("zig"));
-    zig.arg("-I")
+    zig.arg("-isystem")
+        .arg(sdk.join("include"))
+        .arg("-I")
         .arg(dir)
         .arg("-I")
         .arg(&sdk)

@@ -1,11 +1,14 @@
 //! Where things are: the workspace's root and the folders under target/ that xtask fills.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The workspace's root folder.
 pub(crate) fn root() -> &'static Path {
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
     // host/xtask -> root; fixed at compile time, so it holds wherever the command is run from
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    ROOT.get_or_init(|| here.ancestors().nth(2).unwrap_or(here).to_owned())
 }
 
 /// Cargo's target folder: CARGO_TARGET_DIR where it is set, else target/.
@@ -33,11 +36,8 @@ pub(crate) fn daemon() -> PathBuf {
 
 /// A path as a person wants to read it: relative to the root where it is below it.
 pub(crate) fn short(path: &Path) -> String {
-    let root = root().canonicalize().unwrap_or_else(|_| root().to_owned());
-    path.canonicalize()
-        .ok()
-        .and_then(|full| full.strip_prefix(&root).ok().map(Path::to_owned))
-        .unwrap_or_else(|| path.to_owned())
+    path.strip_prefix(root())
+        .unwrap_or(path)
         .display()
         .to_string()
 }
