@@ -43,9 +43,10 @@ impl<'a> Setup<'a> {
             sets: Vec::new(),
         }
         .set(&format!("sip.listen=[\"udp:{at}\", \"tcp:{at}\"]"))
+        .set("sip.drain=\"1s\"")
         .set(&format!(
             "admin.listen=\"unix:{}\"",
-            place.dir().join("admin.sock").display()
+            place.socket().display()
         ))
     }
 
@@ -102,7 +103,7 @@ impl<'a> Setup<'a> {
         }
         Daemon {
             program,
-            admin: self.place.dir().join("admin.sock"),
+            admin: self.place.socket(),
         }
     }
 }

@@ -49,9 +49,21 @@ impl Place {
         SocketAddrV4::new(self.ip, port).into()
     }
 
+    /// A path for a Unix socket: short, because the kernel allows no long ones.
+    pub fn socket(&self) -> PathBuf {
+        std::env::temp_dir().join(format!("switchhook-{}.sock", self.ip))
+    }
+
     /// Where logs go.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // it is there only if a daemon was killed
+        let _ = std::fs::remove_file(self.socket());
     }
 }
 

@@ -1,5 +1,12 @@
 //! Kamailio as the proxy before and behind the daemon.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test's helpers fail as its tests do"
+)]
+
 use switchhook_tests::{Kamailio, Party, Peer, Place, Setup, beside, has};
 
 /// Bob's phone is behind Kamailio: the daemon's next hop.

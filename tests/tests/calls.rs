@@ -1,5 +1,12 @@
 //! Calls through examples/default, played by SIPp on both sides.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test's helpers fail as its tests do"
+)]
+
 use switchhook_tests::{Peer, Place, Setup, beside, has, stories};
 
 /// A story told of the example without authentication.
@@ -10,8 +17,8 @@ fn through_the_example(story: fn(&Place)) {
     }
     let place = Place::new();
     let daemon = Setup::open(&place)
-        .set("script.default.config.forwards.bob=\"sip:bob-second@example.test\"")
-        .set("script.default.config.ring-seconds=2")
+        .set("script.default.config.second.bob=\"sip:bob-second@example.test\"")
+        .set("script.default.config.no-answer=1500")
         .start();
     story(&place);
     daemon.stop();
@@ -90,7 +97,7 @@ fn a_busy_phone_without_a_second_is_busy() {
     }
     let place = Place::new();
     let daemon = Setup::open(&place)
-        .set("script.default.config.forwards.bob=\"\"")
+        .set("script.default.config.second.bob=\"\"")
         .start();
     stories::callee_is_busy(&place);
     daemon.stop();

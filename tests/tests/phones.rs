@@ -1,5 +1,12 @@
 //! Real phones (pjsua2), digest authentication on, as examples/default is shipped.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test's helpers fail as its tests do"
+)]
+
 use switchhook_tests::{Phone, Place, Setup, beside, stories};
 
 fn two_phones(transport: &str) {

@@ -1,6 +1,13 @@
 //! The scenarios themselves, tried against Kamailio in the daemon's place: one that is wrong is found here, and not held
 //! against the daemon.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test's helpers fail as its tests do"
+)]
+
 use switchhook_tests::{Kamailio, Phone, Place, beside, has, stories};
 
 #[test]
