@@ -359,6 +359,6 @@ pub(crate) fn ack() -> Message {
 
 /// Where virtual time starts: the only reading of a real clock.
 #[allow(clippy::disallowed_methods, reason = "virtual time starts somewhere")]
-fn start() -> Instant {
+pub(crate) fn start() -> Instant {
     Instant::now()
 }

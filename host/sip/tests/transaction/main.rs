@@ -8,6 +8,7 @@
 )]
 
 mod cancel;
+mod chaos;
 mod forking;
 mod lane;
 mod limits;
