@@ -52,6 +52,7 @@ pub use nameaddr::NameAddr;
 pub use number::{CSeq, seconds};
 pub use render::render;
 pub use response::{ResponseBuilder, reason_phrase, refuse, response};
+pub(crate) use token::split_value;
 pub use token::{Param, Params, decimal, is_lws, is_token, is_token_byte, trim, unquote};
 pub use uri::{Scheme, Uri, host_ip, unescape};
 pub use via::{BRANCH_MAGIC, Rport, Via};
