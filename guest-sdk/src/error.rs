@@ -57,12 +57,12 @@ pub enum End {
 /// fn small(number: u32) -> Outcome {
 ///     if number < 10 { Ok(Done) } else { Ok(Next) }
 /// }
-/// fn main(number: u32) -> Outcome {
+/// fn whole(number: u32) -> Outcome {
 ///     route!(small(number));
 ///     Ok(Drop)
 /// }
-/// assert_eq!(main(1).unwrap(), Done);
-/// assert_eq!(main(100).unwrap(), Drop);
+/// assert_eq!(whole(1).unwrap(), Done);
+/// assert_eq!(whole(100).unwrap(), Drop);
 /// ```
 #[macro_export]
 macro_rules! route {

@@ -3,7 +3,13 @@
 //! In a guest they are the component's imports. Anywhere else they are the test kit's fake host, so that the very same script
 //! runs natively. This is the only place where the two are told apart.
 
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use crate::testkit::imports::{
+    auth, htable, log, registrar, reply, request, rr, tm, transport, vars,
+};
+
 pub(crate) use crate::bindings::switchhook::script::types;
+#[cfg(target_arch = "wasm32")]
 pub(crate) use crate::bindings::switchhook::script::{
     auth, htable, log, registrar, reply, request, rr, tm, transport, vars,
 };

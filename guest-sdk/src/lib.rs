@@ -1,7 +1,5 @@
 //! Write SIP routing scripts for Switchhook in Rust.
 
-#![cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
-
 pub mod auth;
 #[doc(hidden)]
 #[allow(
@@ -30,6 +28,14 @@ pub mod registrar;
 mod reply;
 mod request;
 mod routes;
+#[cfg(not(target_arch = "wasm32"))]
+#[allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::needless_pass_by_value
+)] // a test's mistakes end the test
+pub mod testkit;
 pub mod transport;
 mod uri;
 pub mod vars;

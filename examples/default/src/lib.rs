@@ -214,3 +214,6 @@ mod routes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
