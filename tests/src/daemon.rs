@@ -24,14 +24,19 @@ pub struct Daemon {
 }
 
 impl<'a> Setup<'a> {
-    /// examples/default, as it is shipped but for where it listens.
-    pub fn example(place: &'a Place) -> Setup<'a> {
-        Setup::file(place, root().join("examples/default/switchhook.toml"))
+    /// An example, as it is shipped but for where it listens: `examples/NAME/switchhook.toml`.
+    pub fn example(place: &'a Place, file: &str) -> Setup<'a> {
+        Setup::file(place, root().join(file))
+    }
+
+    /// examples/default as it is shipped: users must prove who they are.
+    pub fn default(place: &'a Place) -> Setup<'a> {
+        Setup::example(place, "examples/default/switchhook.toml")
     }
 
     /// examples/default without authentication.
     pub fn open(place: &'a Place) -> Setup<'a> {
-        Setup::example(place).set("script.default.config.auth=false")
+        Setup::default(place).set("script.default.config.auth=false")
     }
 
     /// Some config file.

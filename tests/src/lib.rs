@@ -13,6 +13,7 @@
 )]
 
 mod daemon;
+mod dissect;
 mod kamailio;
 mod needs;
 mod peer;
@@ -23,9 +24,10 @@ mod sipp;
 pub mod stories;
 
 pub use daemon::{Daemon, Setup, guest};
+pub use dissect::Capture;
 pub use kamailio::Kamailio;
 pub use needs::{has, shared_data};
-pub use peer::{Peer, Stream, status};
+pub use peer::{Peer, Stream, answer, status};
 pub use phone::Phone;
 pub use place::{Place, alone, beside};
 pub use program::{Program, patience};

@@ -169,6 +169,24 @@ pub fn status(message: &str) -> u16 {
         .unwrap_or(0)
 }
 
+/// An answer to `request` with what RFC 3261 section 8.2.6.2 copies, and `extra` lines; `tag` goes to a To without one.
+pub fn answer(request: &str, status: &str, tag: &str, extra: &str) -> Vec<u8> {
+    let copied = ["Via:", "Record-Route:", "From:", "To:", "Call-ID:", "CSeq:"];
+    let mut text = format!("SIP/2.0 {status}\r\n");
+    for line in request.lines().take_while(|line| !line.is_empty()) {
+        if copied.iter().any(|name| line.starts_with(name)) {
+            text.push_str(line);
+            if line.starts_with("To:") && !line.contains(";tag=") && !tag.is_empty() {
+                text.push_str(&format!(";tag={tag}"));
+            }
+            text.push_str("\r\n");
+        }
+    }
+    text.push_str(extra);
+    text.push_str("Content-Length: 0\r\n\r\n");
+    text.into_bytes()
+}
+
 /// A word that no other message of this run has.
 fn unique() -> String {
     use std::sync::atomic::{AtomicU64, Ordering};

@@ -7,7 +7,7 @@
     reason = "a test's helpers fail as its tests do"
 )]
 
-use switchhook_tests::{Peer, Place, Setup, beside, status};
+use switchhook_tests::{Peer, Place, Setup, answer as answer_to, beside, status};
 
 fn answers_options_and_relays_a_message(guest: &str) {
     let _beside = beside();
@@ -39,21 +39,11 @@ fn answers_options_and_relays_a_message(guest: &str) {
             relayed.starts_with(&format!("MESSAGE sip:bob@{} SIP/2.0\r\n", bob.at())),
             "{relayed}"
         );
-        bob.send(&answer_to(&relayed, "200 OK"), proxy);
+        bob.send(&answer_to(&relayed, "200 OK", "b", ""), proxy);
         let answer = String::from_utf8_lossy(&alice.receive()).into_owned();
         assert_eq!(status(&answer), 200, "{answer}");
     }
     daemon.stop();
-}
-
-/// An answer with what RFC 3261 section 8.2.6.2 copies.
-fn answer_to(request: &str, status: &str) -> Vec<u8> {
-    let copied = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
-    let lines = request
-        .lines()
-        .filter(|line| copied.iter().any(|name| line.starts_with(name)));
-    let lines: String = lines.map(|line| format!("{line}\r\n")).collect();
-    format!("SIP/2.0 {status}\r\n{lines}Content-Length: 0\r\n\r\n").into_bytes()
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn two_phones(transport: &str) {
         return;
     }
     let place = Place::new();
-    let daemon = Setup::example(&place).start();
+    let daemon = Setup::default(&place).start();
     stories::two_phones(&place, transport, stories::password);
     daemon.stop();
 }
@@ -37,7 +37,7 @@ fn a_phone_with_a_wrong_password_does_not_get_in() {
         return;
     }
     let place = Place::new();
-    let daemon = Setup::example(&place).start();
+    let daemon = Setup::default(&place).start();
     let mallory = Phone::new(
         &place,
         "alice",
