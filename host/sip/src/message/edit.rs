@@ -8,10 +8,9 @@
 use super::Message;
 use super::header::HeaderId;
 use super::index::Span;
-use super::malformed::Malformed;
-use super::token::{cut, is_token, split_value, trim};
+use super::malformed::{Fault, Malformed};
+use super::token::{Params, cut, is_token, split_value, trim};
 use super::uri::Uri;
-use super::via::Via;
 use super::view::{Field, Position, View};
 
 /// The most bytes of new text, all edits together.
@@ -92,6 +91,10 @@ impl Edit {
 
     fn is_insert(&self) -> bool {
         matches!(self.change, Change::Insert { .. })
+    }
+
+    fn adds(&self, wanted: HeaderId) -> bool {
+        matches!(self.change, Change::Insert { id, .. } if id == wanted)
     }
 
     fn serial(&self) -> Option<u32> {
@@ -405,7 +408,7 @@ impl Edits {
                 self.remove(msg, position)?;
             } else {
                 let span = (whole.len() - rest.len(), whole.len());
-                self.replace_parts(msg, position, text, [span, (0, 0)], b"")?;
+                self.replace_parts(msg, position, text, [span, (0, 0)], &[])?;
             }
             if found {
                 return Ok(true);
@@ -434,25 +437,20 @@ impl Edits {
             .ok_or_else(|| Malformed::missing(HeaderId::Via))?;
         let whole = self.read(msg, text);
         let first = split_value(whole).0;
-        let via = Via::parse(first).map_err(|fault| fault.of(HeaderId::Via))?;
-        // Offsets in the field's value: `first` is a slice of it, the parameters end where `first` does.
-        let lead = first.as_ptr() as usize - whole.as_ptr() as usize;
-        let end = lead + first.len();
-        let params = via.params.as_bytes();
-        let (from, to) = match via.params.locate(name) {
-            Some((from, to)) => (end - params.len() + from, end - params.len() + to),
+        if first.is_empty() {
+            return Err(Malformed::new(Fault::Via, whole).of(HeaderId::Via).into());
+        }
+        // Offsets in the field's value: `first` is a slice of it, and its parameters run to its end.
+        let end = first.as_ptr() as usize - whole.as_ptr() as usize + first.len();
+        let params = cut(first, memchr::memchr(b';', first).unwrap_or(first.len())).1;
+        let start = end - params.len();
+        let (from, to) = match Params::new(params).locate(name) {
+            Some((from, to)) => (start + from, start + to),
             None => (end, end),
         };
-        let mut new = [0u8; 128];
-        let parts: [&[u8]; 4] = [b";", name, b"=", value];
-        let total: usize = parts.iter().map(|part| part.len()).sum();
-        let Some(buffer) = new.get_mut(..total) else {
-            return Err(EditError::TooLong);
-        };
-        for (to, from) in buffer.iter_mut().zip(parts.into_iter().flatten()) {
-            *to = *from;
-        }
-        self.replace_parts(msg, position, text, [(0, from), (to, whole.len())], buffer)
+        self.room(whole.len() + name.len() + value.len())?;
+        let spans = [(0, from), (to, whole.len())];
+        self.replace_parts(msg, position, text, spans, &[b";", name, b"=", value])
     }
 
     /// Sets Max-Forwards; where there is none, it goes below the Vias (RFC 3261 16.6 step 3).
@@ -536,17 +534,40 @@ impl Edits {
 
     /// The first field of that header.
     fn find(&self, msg: &Message, id: HeaderId) -> Option<(Position, Text)> {
-        let field = self.view(msg).field(id)?;
-        Some((field.position, self.text(msg, field.position)?))
+        let position = self.first(msg, id)?;
+        Some((position, self.text(msg, position)?))
+    }
+
+    fn first(&self, msg: &Message, id: HeaderId) -> Option<Position> {
+        let slots = msg.index().slots().iter().enumerate();
+        let mut came = slots.filter(|(at, slot)| slot.id.0 == id && !self.is_removed(*at));
+        let came = came.next().map(|(at, _)| at);
+        let new = self.list.iter().find(|edit| edit.adds(id));
+        match (came, new) {
+            // What is inserted at a field stands above it.
+            (Some(at), Some(edit)) if edit.at() > at => Some(Position::original(at)),
+            (_, Some(edit)) => edit.serial().map(Position::added),
+            (came, None) => came.map(Position::original),
+        }
     }
 
     /// The last field of that header.
     fn last(&self, msg: &Message, id: HeaderId) -> Option<Position> {
-        self.view(msg)
-            .fields()
-            .filter(|field| field.id == id)
-            .last()
-            .map(|field| field.position)
+        let slots = msg.index().slots().iter().enumerate().rev();
+        let mut came = slots.filter(|(at, slot)| slot.id.0 == id && !self.is_removed(*at));
+        let came = came.next().map(|(at, _)| at);
+        let new = self.list.iter().rev().find(|edit| edit.adds(id));
+        match (came, new) {
+            (Some(at), Some(edit)) if edit.at() <= at => Some(Position::original(at)),
+            (_, Some(edit)) => edit.serial().map(Position::added),
+            (came, None) => came.map(Position::original),
+        }
+    }
+
+    fn is_removed(&self, at: usize) -> bool {
+        self.list
+            .iter()
+            .any(|edit| edit.at() == at && edit.change == Change::Remove)
     }
 
     /// Where the field's value is kept.
@@ -722,11 +743,13 @@ impl Edits {
         position: Position,
         text: Text,
         [head, tail]: [(usize, usize); 2],
-        new: &[u8],
+        new: &[&[u8]],
     ) -> Result<(), EditError> {
         let push = |edits: &mut Self| {
             edits.push(msg, text, head);
-            edits.arena.extend_from_slice(new);
+            for part in new {
+                edits.arena.extend_from_slice(part);
+            }
             edits.push(msg, text, tail);
         };
         let (slot, _) = self.place(msg, position)?;

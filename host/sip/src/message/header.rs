@@ -217,7 +217,9 @@ impl HeaderId {
                     let Some(header) = HEADERS.get(usize::from(at)) else {
                         return Self::Other;
                     };
-                    if name.eq_ignore_ascii_case(header.name.as_bytes()) {
+                    let known = header.name.as_bytes();
+                    // Most come as the RFC writes them.
+                    if name == known || name.eq_ignore_ascii_case(known) {
                         return header.id;
                     }
                     at = next.get(usize::from(at)).copied().unwrap_or(0);

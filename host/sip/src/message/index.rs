@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::header::HeaderId;
 use super::malformed::{Fault, Malformed};
-use super::token::{cut, decimal, is_token_byte, take_while, trim_end, trim_start};
+use super::token::{cut, decimal, is_token, is_token_byte, take_while, trim_end, trim_start};
 
 /// Messages with up to this many header fields are indexed without an allocation.
 pub const INLINE_FIELDS: usize = 32;
@@ -91,7 +91,7 @@ impl Slot {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
     /// 0 for a request.
     status: u16,
@@ -106,38 +106,29 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Reads the whole message: (line breaks skipped at its head, index counted from after them).
-    pub(crate) fn of(bytes: &[u8], limits: &Limits) -> Result<(usize, Self), Malformed> {
+    /// Reads the whole message into an index that is empty. Says how many bytes of line breaks stand before it; the index counts
+    /// from behind them.
+    pub(crate) fn read(&mut self, bytes: &[u8], limits: &Limits) -> Result<usize, Malformed> {
         let limit = limits.bytes.min(u32::MAX as usize);
         if bytes.len() > limit {
             return Err(Malformed::over(Fault::TooLong, limit, limit));
         }
-        let skipped = bytes
-            .iter()
-            .position(|b| !matches!(b, b'\r' | b'\n'))
-            .unwrap_or(bytes.len());
+        let breaks = |b: &u8| !matches!(b, b'\r' | b'\n');
+        let skipped = bytes.iter().position(breaks).unwrap_or(bytes.len());
         let bytes = cut(bytes, skipped).1;
         if bytes.is_empty() {
             return Err(Malformed::at(Fault::Empty, 0, b""));
         }
         let line = line(bytes, 0)?;
-        let mut index = Self::start_line(cut(bytes, line.text_end).0)?;
-        index.fields(bytes, line.next, limits)?;
-        Ok((skipped, index))
+        self.start_line(cut(bytes, line.text_end).0)?;
+        self.fields(bytes, line.next, limits)?;
+        Ok(skipped)
     }
 
     /// `METHOD URI SIP/2.0` or `SIP/2.0 CODE REASON`.
     #[inline]
-    fn start_line(line: &[u8]) -> Result<Self, Malformed> {
+    fn start_line(&mut self, line: &[u8]) -> Result<(), Malformed> {
         let bad = || Malformed::at(Fault::StartLine, 0, line);
-        let mut index = Self {
-            status: 0,
-            method: Span::default(),
-            text: Span::default(),
-            slots: SmallVec::new(),
-            blank: 0,
-            body: Span::default(),
-        };
         let (first, rest) = take_while(line, is_token_byte);
         match rest {
             [b'/', ..] if first.eq_ignore_ascii_case(b"SIP") => {
@@ -152,9 +143,9 @@ impl Index {
                 let Some(status) = status.filter(|_| code.len() == 3) else {
                     return Err(Malformed::at(Fault::StatusCode, version.len() + 1, code));
                 };
-                index.status = status;
+                self.status = status;
                 let reason = cut(reason, 1).1;
-                index.text = Span::new(line.len() - reason.len(), line.len());
+                self.text = Span::new(line.len() - reason.len(), line.len());
             }
             [b' ', ..] if !first.is_empty() => {
                 let uri_start = first.len() + 1;
@@ -172,12 +163,12 @@ impl Index {
                         version,
                     ));
                 }
-                index.method = Span::new(0, first.len());
-                index.text = Span::new(uri_start, uri_start + uri.len());
+                self.method = Span::new(0, first.len());
+                self.text = Span::new(uri_start, uri_start + uri.len());
             }
             _ => return Err(bad()),
         }
-        Ok(index)
+        Ok(())
     }
 
     #[inline]
@@ -194,27 +185,22 @@ impl Index {
             if self.slots.len() >= limits.fields {
                 return Err(Malformed::over(Fault::TooManyFields, limits.fields, at));
             }
-            let (name, rest) = take_while(cut(bytes, at).1, is_token_byte);
-            let colon = match rest {
-                [b':', ..] => at + name.len(),
-                _ => {
-                    at + name.len()
-                        + rest
-                            .iter()
-                            .take_while(|b| matches!(b, b' ' | b'\t'))
-                            .count()
-                }
-            };
-            let name_len = u16::try_from(name.len()).unwrap_or(0);
-            if bytes.get(colon) != Some(&b':') || name_len == 0 {
-                let end = line(bytes, at).map_or(bytes.len(), |line| line.text_end);
-                return Err(Malformed::at(
-                    Fault::FieldName,
-                    at,
-                    bytes.get(at..end).unwrap_or_default(),
-                ));
+            let rest = cut(bytes, at).1;
+            let ends = |b: &u8| matches!(b, b':' | b'\n');
+            let colon = at + rest.iter().position(ends).unwrap_or(rest.len());
+            let mut name = bytes.get(at..colon).unwrap_or_default();
+            while let [shorter @ .., b' ' | b'\t'] = name {
+                name = shorter;
             }
             let id = HeaderId::of(name);
+            let name_len = u16::try_from(name.len()).unwrap_or(0);
+            // A name we know is a token; any other must be looked at.
+            let sane = id != HeaderId::Other || (name_len > 0 && is_token(name));
+            if bytes.get(colon) != Some(&b':') || !sane {
+                let end = line(bytes, at).map_or(bytes.len(), |line| line.text_end);
+                let came = bytes.get(at..end).unwrap_or_default();
+                return Err(Malformed::at(Fault::FieldName, at, came));
+            }
             let mut end = line(bytes, colon + 1)?;
             while let Some(b' ' | b'\t') = bytes.get(end.next) {
                 end = line(bytes, end.next)?;

@@ -77,11 +77,18 @@ impl Message {
     }
 
     /// As [`Message::parse`], with limits of the caller's.
-    pub fn parse_within(mut bytes: Bytes, limits: &Limits) -> Result<Self, Malformed> {
-        let (skipped, index) = Index::of(&bytes, limits)?;
-        bytes::Buf::advance(&mut bytes, skipped);
-        bytes.truncate(index.end());
-        Ok(Self { bytes, index })
+    pub fn parse_within(bytes: Bytes, limits: &Limits) -> Result<Self, Malformed> {
+        // Read in place: the index is large, and moving it costs as much as finding a header.
+        let mut message = Self {
+            bytes,
+            index: Index::default(),
+        };
+        let skipped = message.index.read(&message.bytes, limits)?;
+        if skipped > 0 {
+            bytes::Buf::advance(&mut message.bytes, skipped);
+        }
+        message.bytes.truncate(message.index.end());
+        Ok(message)
     }
 
     /// Reads one message of a stream: Content-Length must be there (RFC 3261 18.3, 20.14).

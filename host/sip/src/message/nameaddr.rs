@@ -27,7 +27,7 @@ impl<'a> NameAddr<'a> {
         Self::read(value).ok_or_else(|| Malformed::new(Fault::NameAddr, value))
     }
 
-    fn read(value: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(value: &'a [u8]) -> Option<Self> {
         let raw = trim(value);
         let (display, rest) = match raw {
             [b'"', ..] => {
@@ -36,7 +36,8 @@ impl<'a> NameAddr<'a> {
             }
             _ => {
                 // The name runs to `<`; without `<` there is no name, and `;` begins the header's parameters.
-                let (before, rest) = take_while(raw, |b| !matches!(b, b'<' | b'"'));
+                let (before, rest) =
+                    cut(raw, memchr::memchr2(b'<', b'"', raw).unwrap_or(raw.len()));
                 match rest {
                     [b'<', ..] => (Some(trim(before)).filter(|name| !name.is_empty()), rest),
                     _ => return Self::bare(raw),
@@ -49,12 +50,14 @@ impl<'a> NameAddr<'a> {
         let (uri, rest) = cut(rest, memchr::memchr(b'>', rest)?);
         let params = Params::new(trim_start(cut(rest, 1).1));
         params.check(Fault::NameAddr).ok()?;
-        let blank = |b: &u8| is_lws(*b) || *b == b'<';
+        let blank = uri.iter().fold(false, |bad, b| {
+            bad | matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b'<')
+        });
         // A comma or semicolon in an unquoted name reads otherwise to the next hop (RFC 4475 3.1.2.15).
         let sane = display.is_none_or(|name| {
             name.starts_with(b"\"") || !name.iter().any(|b| matches!(b, b';' | b','))
         });
-        if uri.is_empty() || uri.iter().any(blank) || !sane {
+        if uri.is_empty() || blank || !sane {
             return None;
         }
         Some(Self {

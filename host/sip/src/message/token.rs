@@ -10,6 +10,8 @@ use super::malformed::{Fault, Malformed};
 const TOKEN: u8 = 1;
 const LWS: u8 = 2;
 const HOST: u8 = 4;
+/// A paramchar of a URI (RFC 3261 25.1): token bytes and a few more.
+const PARAM: u8 = 8;
 
 #[expect(
     clippy::indexing_slicing,
@@ -27,13 +29,16 @@ const fn classes() -> [u8; 256] {
                 b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~'
             )
         {
-            class |= TOKEN;
+            class |= TOKEN | PARAM;
         }
         if matches!(c, b' ' | b'\t' | b'\r' | b'\n') {
             class |= LWS;
         }
         if c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_') {
             class |= HOST;
+        }
+        if matches!(c, b'[' | b']' | b'/' | b':' | b'&' | b'$' | b'(' | b')') {
+            class |= PARAM;
         }
         table[b] = class;
         b += 1;
@@ -167,35 +172,20 @@ pub fn unquote(bytes: &[u8]) -> Cow<'_, [u8]> {
 #[inline]
 pub(crate) fn split_value(list: &[u8]) -> (&[u8], Option<&[u8]>) {
     let mut i = 0;
-    let mut angle = false;
-    loop {
-        let rest = cut(list, i).1;
-        let Some(found) = rest
-            .iter()
-            .position(|b| matches!(b, b',' | b'"' | b'<' | b'>'))
-        else {
-            return (trim(list), None);
-        };
+    while let Some(found) = memchr::memchr3(b',', b'"', b'<', cut(list, i).1) {
         i += found;
-        match list.get(i) {
-            Some(b',') if !angle => {
-                return (trim(cut(list, i).0), Some(cut(list, i + 1).1));
-            }
-            Some(b'"') if !angle => match quoted_len(cut(list, i).1) {
-                Some(n) => i += n,
-                None => return (trim(list), None),
-            },
-            Some(b'<') => {
-                angle = true;
-                i += 1;
-            }
-            Some(b'>') => {
-                angle = false;
-                i += 1;
-            }
-            _ => i += 1,
+        let (head, rest) = cut(list, i);
+        let skip = match rest {
+            [b',', rest @ ..] => return (trim(head), Some(rest)),
+            [b'"', ..] => quoted_len(rest),
+            _ => memchr::memchr(b'>', rest).map(|n| n + 1),
+        };
+        match skip {
+            Some(n) => i += n,
+            None => break,
         }
     }
+    (trim(list), None)
 }
 
 /// One `;name` or `;name=value`. The value is as it came, quotes and all.
@@ -247,7 +237,8 @@ impl<'a> Params<'a> {
         let mut at = 0;
         while let Some(semicolon) = memchr::memchr(b';', cut(self.rest, at).1) {
             let start = at + semicolon;
-            let param = split_param(cut(self.rest, start + 1).1).0;
+            let tail = cut(self.rest, start + 1).1;
+            let param = split_param(tail).map_or(tail, |(param, _)| param);
             let key = trim(take_while(param, |b| b != b'=').0);
             if key.eq_ignore_ascii_case(name) {
                 return Some((start, start + 1 + trim_end(param).len()));
@@ -259,54 +250,49 @@ impl<'a> Params<'a> {
 
     /// Every parameter has a name of token bytes, no quote is left open, none is empty.
     pub(crate) fn check(&self, fault: Fault) -> Result<(), Malformed> {
+        self.walk(|_| {})
+            .ok_or_else(|| Malformed::new(fault, self.rest))
+    }
+
+    /// As [`Params::check`], and shows each parameter on the way.
+    #[inline]
+    pub(crate) fn walk(&self, mut each: impl FnMut(Param<'a>)) -> Option<()> {
         let mut rest = trim(self.rest);
         while let [b';', tail @ ..] = rest {
-            let (param, tail) = split_param(tail);
-            let name = trim_end(take_while(trim(param), |b| b != b'=').0);
-            // `[` and `]` and a few more come bare in parameter values (IPv6) but never in names.
-            let closed = unclosed_quote(param).is_none();
-            if !closed || !name.iter().all(|b| is_uri_param_byte(*b)) || name.is_empty() {
-                return Err(Malformed::new(fault, self.rest));
+            let (param, tail) = split_param(tail)?;
+            // `[` and `:` and a few more come bare in the names of URI parameters, and nowhere else do harm.
+            let (name, value) = take_while(trim(param), |b| class(b) & PARAM != 0);
+            let value = match trim_start(value) {
+                [] => None,
+                [b'=', value @ ..] => Some(trim_start(value)),
+                _ => return None,
+            };
+            if name.is_empty() {
+                return None;
             }
+            each(Param { name, value });
             rest = tail;
         }
-        if rest.is_empty() {
-            Ok(())
-        } else {
-            Err(Malformed::new(fault, rest))
-        }
+        rest.is_empty().then_some(())
     }
 }
 
-/// paramchar of a URI (RFC 3261 25.1) is a little wider than token.
+/// Cuts at the next `;` outside quotes: (parameter, rest that starts with that `;`). `None` where a quote is not closed.
 #[inline]
-fn is_uri_param_byte(b: u8) -> bool {
-    is_token_byte(b) || matches!(b, b'[' | b']' | b'/' | b':' | b'&' | b'$' | b'(' | b')')
-}
-
-fn unclosed_quote(param: &[u8]) -> Option<usize> {
-    let at = memchr::memchr(b'"', param)?;
-    match quoted_len(cut(param, at).1) {
-        Some(_) => None,
-        None => Some(at),
-    }
-}
-
-/// Cuts at the next `;` outside quotes: (parameter, rest that starts with that `;`).
-#[inline]
-fn split_param(bytes: &[u8]) -> (&[u8], &[u8]) {
+fn split_param(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut i = 0;
-    while let Some(b) = bytes.get(i) {
-        match b {
-            b';' => return cut(bytes, i),
-            b'"' => match quoted_len(cut(bytes, i).1) {
-                Some(n) => i += n,
-                None => return (bytes, &[]),
-            },
-            _ => i += 1,
+    loop {
+        let rest = cut(bytes, i).1;
+        let Some(found) = memchr::memchr2(b';', b'"', rest) else {
+            return Some((bytes, &[]));
+        };
+        i += found;
+        let rest = cut(bytes, i).1;
+        match rest {
+            [b';', ..] => return Some(cut(bytes, i)),
+            _ => i += quoted_len(rest)?,
         }
     }
-    (bytes, &[])
 }
 
 impl<'a> Iterator for Params<'a> {
@@ -324,7 +310,7 @@ impl<'a> Iterator for Params<'a> {
                 [b';', tail @ ..] => tail,
                 other => other,
             };
-            let (param, tail) = split_param(body);
+            let (param, tail) = split_param(body).unwrap_or((body, &[]));
             self.rest = tail;
             let param = trim(param);
             if param.is_empty() {

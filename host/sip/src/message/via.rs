@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::malformed::{Fault, Malformed};
-use super::token::{Params, cut, is_lws, is_token_byte, take_while, trim, trim_start};
+use super::token::{Param, Params, cut, is_lws, is_token_byte, take_while, trim, trim_start};
 use super::uri::{host_ip, port, take_host};
 use crate::flow::Transport;
 
@@ -23,6 +23,10 @@ pub struct Via<'a> {
     pub port: Option<u16>,
     /// `;name=value` parameters.
     pub params: Params<'a>,
+    // Seen while the parameters were checked, so that the hot path need not look for them.
+    branch: Option<&'a [u8]>,
+    received: Option<&'a [u8]>,
+    rport: Option<Param<'a>>,
 }
 
 /// The state of the `rport` parameter (RFC 3581).
@@ -41,7 +45,7 @@ impl<'a> Via<'a> {
     }
 
     /// `"SIP" / "2.0" / transport LWS host [":" port] *(";" param)`, with white space (folds too) around each mark.
-    fn read(value: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(value: &'a [u8]) -> Option<Self> {
         let raw = trim(value);
         let rest = match raw {
             // As nearly all write it.
@@ -69,15 +73,29 @@ impl<'a> Via<'a> {
             }
             _ => (None, rest),
         };
-        let params = Params::new(rest);
-        params.check(Fault::Via).ok()?;
-        Some(Self {
+        let mut via = Self {
             raw,
             transport,
             host,
             port,
-            params,
-        })
+            params: Params::new(rest),
+            branch: None,
+            received: None,
+            rport: None,
+        };
+        via.params.walk(|param| match param.name.len() {
+            6 if via.branch.is_none() && param.name.eq_ignore_ascii_case(b"branch") => {
+                via.branch = param.value;
+            }
+            8 if via.received.is_none() && param.name.eq_ignore_ascii_case(b"received") => {
+                via.received = param.value;
+            }
+            5 if via.rport.is_none() && param.name.eq_ignore_ascii_case(b"rport") => {
+                via.rport = Some(param);
+            }
+            _ => {}
+        })?;
+        Some(via)
     }
 
     /// The transport, where it is one we speak.
@@ -87,9 +105,7 @@ impl<'a> Via<'a> {
 
     /// The branch as it came; compare it without case (RFC 3261 7.3.1).
     pub fn branch(&self) -> Option<&'a [u8]> {
-        self.params
-            .value(b"branch")
-            .filter(|branch| !branch.is_empty())
+        self.branch.filter(|branch| !branch.is_empty())
     }
 
     /// The branch, if it was made by RFC 3261's rules and so names a transaction: magic and something after it.
@@ -101,12 +117,12 @@ impl<'a> Via<'a> {
 
     /// The `received` address, with or without brackets (RFC 5118 4.5).
     pub fn received(&self) -> Option<IpAddr> {
-        host_ip(self.params.value(b"received")?)
+        host_ip(self.received?)
     }
 
     /// The `rport` parameter.
     pub fn rport(&self) -> Option<Rport> {
-        match self.params.get(b"rport")?.value {
+        match self.rport?.value {
             None | Some(b"") => Some(Rport::Asked),
             Some(digits) => port(digits).map(Rport::Filled),
         }

@@ -7,7 +7,7 @@ use super::header::HeaderId;
 use super::malformed::{Fault, Malformed};
 use super::method::Method;
 use super::number::{CSeq, at_most};
-use super::token::{is_lws, split_value};
+use super::token::split_value;
 use super::via::Via;
 use super::{Message, NameAddr};
 
@@ -195,7 +195,11 @@ impl<'a> View<'a> {
         let field = self
             .header(HeaderId::Via)
             .ok_or_else(|| Malformed::missing(HeaderId::Via))?;
-        Via::parse(split_value(field).0).map_err(|fault| fault.of(HeaderId::Via))
+        let value = split_value(field).0;
+        match Via::read(value) {
+            Some(via) => Ok(via),
+            None => Err(Malformed::new(Fault::Via, value).of(HeaderId::Via)),
+        }
     }
 
     /// The From.
@@ -218,7 +222,10 @@ impl<'a> View<'a> {
         } else {
             value
         };
-        NameAddr::parse(value).map_err(|fault| fault.of(id))
+        match NameAddr::read(value) {
+            Some(address) => Ok(address),
+            None => Err(Malformed::new(Fault::NameAddr, value).of(id)),
+        }
     }
 
     /// The CSeq.
@@ -236,7 +243,8 @@ impl<'a> View<'a> {
         let value = self
             .header(HeaderId::CallId)
             .ok_or_else(|| Malformed::missing(HeaderId::CallId))?;
-        if value.is_empty() || value.iter().any(|b| is_lws(*b)) {
+        let blank = value.iter().fold(false, |bad, b| bad | (*b <= b' '));
+        if value.is_empty() || blank {
             return Err(Malformed::new(Fault::CallId, value).of(HeaderId::CallId));
         }
         Ok(value)

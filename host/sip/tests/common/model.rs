@@ -2,7 +2,7 @@
 //!
 //! The lines are cut apart here without the index, so it is an oracle of the index too. The fuzz targets include this file.
 
-use switchhook_sip::message::{EditError, Edits, Fault, HeaderId, Message, Position, Via, View};
+use switchhook_sip::message::{EditError, Edits, Fault, HeaderId, Message, Position, View};
 
 /// One edit; `usize` picks one of the fields there are.
 #[derive(Debug, Clone)]
@@ -396,12 +396,7 @@ impl Model {
         let (from, to) = row.spans()[0];
         let via = row.value[from..to].to_vec();
         let new = [b";", name, b"=", value].concat();
-        let mut start = via.len()
-            - Via::parse(&via)
-                .expect("it was read")
-                .params
-                .as_bytes()
-                .len();
+        let mut start = find(&via, b';').unwrap_or(via.len());
         let mut place = (via.len(), via.len());
         while start < via.len() {
             let end = unquoted(&via, start + 1, b';').unwrap_or(via.len());
