@@ -8,5 +8,7 @@ pub mod digest;
 pub mod flow;
 pub mod framing;
 pub mod message;
+pub mod proxy;
 pub mod registrar;
+pub mod resolve;
 pub mod transaction;
