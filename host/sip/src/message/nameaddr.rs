@@ -125,7 +125,8 @@ impl<'a> NameAddr<'a> {
 fn thousandths(q: &[u8]) -> Option<u16> {
     let (whole, rest) = take_while(q, |b| b != b'.');
     let whole = match whole {
-        b"" | b"0" => 0,
+        b"0" => 0,
+        b"" if rest.len() > 1 => 0,
         b"1" => 1000,
         _ => return None,
     };
