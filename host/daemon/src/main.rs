@@ -1,3 +1,29 @@
-//! (being written)
+//! `switchhook`: the daemon and its command line.
+//!
+//! From top to bottom: [`cli`] the words, [`command`] what each does, [`config`] the settings, [`admin`] commands for a running
+//! daemon, [`log`] its lines. Routing is not here: it is `switchhook_engine`'s.
 
-fn main() {}
+mod admin;
+mod cli;
+mod command;
+mod config;
+mod dirs;
+mod log;
+
+use clap::Parser;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match command::run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            match error.downcast_ref::<config::Problems>() {
+                Some(problems) => eprintln!("{}", problems.report(std::io::stderr().is_terminal())),
+                None => eprintln!("error: {error:#}"),
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::run::{cargo, output};
 use crate::workspace;
 
 /// Where it is committed.
-const FILE: &str = "host/daemon/switchhook.schema.json";
+const FILE: &str = "docs/switchhook.schema.json";
 
 /// Write it anew from the daemon's types; with `check`, fail where the committed one differs.
 pub(crate) fn schema(check: bool) -> Result<()> {

@@ -1,0 +1,123 @@
+//! `[[script]]`: a guest, what it may do and what it may cost.
+
+use super::units::{Duration, Size};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// A script. The first one routes.
+#[derive(Debug, Clone, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Script {
+    /// Its name in logs, commands and `--set script.NAME...`: letters, digits, `-` and `_`.
+    pub(crate) name: String,
+    /// The component or core module.
+    pub(crate) path: PathBuf,
+    /// The interfaces it may import; any other makes loading fail.
+    #[serde(default)]
+    pub(crate) grants: Vec<Grant>,
+    /// What one event may cost.
+    #[serde(default)]
+    pub(crate) limits: Limits,
+    /// The answer to a request for which the script trapped, ran out of a limit, failed or decided nothing.
+    #[serde(default)]
+    pub(crate) error_reply: ErrorReply,
+    /// What the script's `init` gets, as JSON.
+    #[serde(default)]
+    pub(crate) config: serde_json::Map<String, serde_json::Value>,
+}
+
+/// An interface of the contract; see wit/.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Grant {
+    /// Write log lines.
+    Log,
+    /// Variables of the transaction.
+    Vars,
+    /// Read and edit requests.
+    Request,
+    /// Read and edit replies.
+    Reply,
+    /// Sources, sockets, next hop.
+    Transport,
+    /// Relay, fork, reply, arm routes.
+    Tm,
+    /// Record-Route and loose routing.
+    Rr,
+    /// Registrations: save, look up, remove.
+    Registrar,
+    /// Digest authentication.
+    Auth,
+    /// Shared hash tables.
+    Htable,
+}
+
+impl Grant {
+    /// The interface's name in wit/.
+    pub(crate) fn interface(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Vars => "vars",
+            Self::Request => "request",
+            Self::Reply => "reply",
+            Self::Transport => "transport",
+            Self::Tm => "tm",
+            Self::Rr => "rr",
+            Self::Registrar => "registrar",
+            Self::Auth => "auth",
+            Self::Htable => "htable",
+        }
+    }
+}
+
+/// What one event, or one instance, may cost.
+#[derive(Debug, Clone, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Limits {
+    /// Computing time of one event; a tick is a millisecond.
+    pub(crate) deadline: Duration,
+    /// Linear memory of an instance.
+    pub(crate) memory: Size,
+    /// Stack of an instance.
+    pub(crate) stack: Size,
+    /// Instances at once, on each lane.
+    pub(crate) instances: u32,
+    /// Host calls of one event.
+    pub(crate) host_calls: u32,
+    /// Bytes copied between host and script in one event.
+    pub(crate) bytes: Size,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::millis(50),
+            memory: Size::mib(16),
+            stack: Size::kib(512),
+            instances: 64,
+            host_calls: 10_000,
+            bytes: Size::mib(4),
+        }
+    }
+}
+
+/// A final answer.
+#[derive(Debug, Clone, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct ErrorReply {
+    /// 400 to 699.
+    #[schemars(range(min = 400, max = 699))]
+    pub(crate) status: u16,
+    /// The reason phrase.
+    pub(crate) reason: String,
+}
+
+impl Default for ErrorReply {
+    fn default() -> Self {
+        Self {
+            status: 500,
+            reason: "Server Internal Error".to_owned(),
+        }
+    }
+}
