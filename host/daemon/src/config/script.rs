@@ -27,6 +27,13 @@ pub(crate) struct Script {
     pub(crate) config: serde_json::Map<String, serde_json::Value>,
 }
 
+impl Script {
+    /// The `config` table as `init` gets it.
+    pub(crate) fn config_json(&self) -> String {
+        serde_json::Value::Object(self.config.clone()).to_string()
+    }
+}
+
 /// An interface of the contract; see wit/.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -81,7 +88,7 @@ pub(crate) struct Limits {
     pub(crate) memory: Size,
     /// Stack of an instance.
     pub(crate) stack: Size,
-    /// Instances at once, on each lane.
+    /// Instances at once of one generation, over all lanes.
     pub(crate) instances: u32,
     /// Host calls of one event.
     pub(crate) host_calls: u32,

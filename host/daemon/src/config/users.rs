@@ -22,10 +22,8 @@ pub(crate) struct User {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Secret {
     Password(String),
-    Hashes {
-        md5: Option<[u8; 16]>,
-        sha256: Option<[u8; 32]>,
-    },
+    /// In hexadecimal digits.
+    Hashes { md5: Option<String>, sha256: Option<String> },
 }
 
 impl std::fmt::Debug for User {
@@ -125,10 +123,10 @@ fn user(
         ));
     };
     let md5 = entry.ha1_md5.map(|hex| {
-        digits::<16>(&hex).map_err(|label| wrong("ha1-md5", "this is not an MD5 hash", &label))
+        digits(hex, 32).map_err(|label| wrong("ha1-md5", "this is not an MD5 hash", &label))
     });
     let sha256 = entry.ha1_sha256.map(|hex| {
-        digits::<32>(&hex)
+        digits(hex, 64)
             .map_err(|label| wrong("ha1-sha-256", "this is not a SHA-256 hash", &label))
     });
     let secret = match (entry.password, md5.transpose()?, sha256.transpose()?) {
@@ -156,30 +154,13 @@ fn user(
     })
 }
 
-fn digits<const N: usize>(hex: &str) -> Result<[u8; N], String> {
-    let mut out = [0; N];
-    let bytes = hex.as_bytes();
-    if bytes.len() != 2 * N {
-        return Err(format!(
-            "expected {} hexadecimal digits, found {} characters",
-            2 * N,
-            hex.chars().count()
-        ));
+fn digits(hex: String, count: usize) -> Result<String, String> {
+    let found = hex.chars().count();
+    match hex.chars().all(|c| c.is_ascii_hexdigit()) {
+        _ if found != count => Err(format!("expected {count} hexadecimal digits, found {found} characters")),
+        false => Err(format!("expected {count} hexadecimal digits, found another character")),
+        true => Ok(hex),
     }
-    for (byte, pair) in out.iter_mut().zip(bytes.chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair)
-            .ok()
-            .filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()));
-        *byte = pair
-            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-            .ok_or_else(|| {
-                format!(
-                    "expected {} hexadecimal digits, found another character",
-                    2 * N
-                )
-            })?;
-    }
-    Ok(out)
 }
 
 /// A warning where others than the owner can read the file.
@@ -219,15 +200,11 @@ mod tests {
             }
         );
         assert_eq!(users[1].realm, "b.test");
-        let Secret::Hashes {
-            md5: Some(md5),
-            sha256: None,
-        } = users[1].secret
+        let Secret::Hashes { md5: Some(md5), sha256: None } = &users[1].secret
         else {
             panic!("{:?}", users[1])
         };
-        assert_eq!(md5[..3], [0x00, 0x11, 0x22]);
-        assert_eq!(md5[15], 0xff);
+        assert_eq!(md5, "00112233445566778899aabbccddeeFF");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -72,12 +72,22 @@ impl Writer {
         _ = self.queue.try_send(Job::Reopen);
     }
 
-    /// Waits until all lines so far are written, a second at most.
+    /// Waits until all lines so far are written, two seconds at most.
     pub(crate) fn flush(&self) {
         let _one_at_a_time = self.last.lock();
         let (done, wait) = sync_channel(1);
-        if self.queue.try_send(Job::Flush(done)).is_ok() {
-            _ = wait.recv_timeout(Duration::from_secs(1));
+        let mut job = Job::Flush(done);
+        // The queue may be full just now.
+        for _ in 0..100 {
+            match self.queue.try_send(job) {
+                Ok(()) => {
+                    _ = wait.recv_timeout(Duration::from_secs(1));
+                    return;
+                }
+                Err(TrySendError::Full(back)) => job = back,
+                Err(TrySendError::Disconnected(_)) => return,
+            }
+            thread::sleep(Duration::from_millis(10));
         }
     }
 }
