@@ -180,7 +180,9 @@ fn value_node(value: DeValue<'_>, place: Place) -> Result<Node, Problem> {
         DeValue::Float(digits) => match digits.as_str().parse() {
             Ok(number) => Value::Float(number),
             Err(_) => {
-                return Err(Problem::new("this number can't be read").at(place, "expected a number"));
+                return Err(
+                    Problem::new("this number can't be read").at(place, "expected a number")
+                );
             }
         },
         DeValue::Boolean(value) => Value::Boolean(value),

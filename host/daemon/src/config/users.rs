@@ -23,7 +23,10 @@ pub(crate) struct User {
 pub(crate) enum Secret {
     Password(String),
     /// In hexadecimal digits.
-    Hashes { md5: Option<String>, sha256: Option<String> },
+    Hashes {
+        md5: Option<String>,
+        sha256: Option<String>,
+    },
 }
 
 impl std::fmt::Debug for User {
@@ -126,8 +129,7 @@ fn user(
         digits(hex, 32).map_err(|label| wrong("ha1-md5", "this is not an MD5 hash", &label))
     });
     let sha256 = entry.ha1_sha256.map(|hex| {
-        digits(hex, 64)
-            .map_err(|label| wrong("ha1-sha-256", "this is not a SHA-256 hash", &label))
+        digits(hex, 64).map_err(|label| wrong("ha1-sha-256", "this is not a SHA-256 hash", &label))
     });
     let secret = match (entry.password, md5.transpose()?, sha256.transpose()?) {
         (Some(password), None, None) => Secret::Password(password),
@@ -157,8 +159,12 @@ fn user(
 fn digits(hex: String, count: usize) -> Result<String, String> {
     let found = hex.chars().count();
     match hex.chars().all(|c| c.is_ascii_hexdigit()) {
-        _ if found != count => Err(format!("expected {count} hexadecimal digits, found {found} characters")),
-        false => Err(format!("expected {count} hexadecimal digits, found another character")),
+        _ if found != count => Err(format!(
+            "expected {count} hexadecimal digits, found {found} characters"
+        )),
+        false => Err(format!(
+            "expected {count} hexadecimal digits, found another character"
+        )),
         true => Ok(hex),
     }
 }
@@ -200,7 +206,10 @@ mod tests {
             }
         );
         assert_eq!(users[1].realm, "b.test");
-        let Secret::Hashes { md5: Some(md5), sha256: None } = &users[1].secret
+        let Secret::Hashes {
+            md5: Some(md5),
+            sha256: None,
+        } = &users[1].secret
         else {
             panic!("{:?}", users[1])
         };
