@@ -5,7 +5,10 @@
 //! nothing but generated code. Imports may trap (a limit was reached) and are plain functions: a call that waits is
 //! named below as `async`. Exports run on fibers, so that a waiting or busy guest leaves its thread.
 
-#![allow(missing_docs, reason = "generated; the documents are the comments in wit/")]
+#![allow(
+    missing_docs,
+    reason = "generated; the documents are the comments in wit/"
+)]
 
 wasmtime::component::bindgen!({
     path: "../../wit",

@@ -1,0 +1,224 @@
+//! Between the bytes of messages and the strings of guests, and what several interfaces read and write in messages.
+
+use std::net::IpAddr;
+
+use switchhook_bindings::switchhook::script::types::{
+    Edit, Endpoint, Header, IpAddress, Snapshot, Transport as WitTransport,
+};
+use switchhook_sip::flow::{Source, Transport};
+use switchhook_sip::message::{Edits, HeaderId, Message, Uri, View, is_token};
+use wasmtime::Result;
+
+use crate::context::Context;
+use crate::event::Current;
+use crate::refusal::{Refusal, invalid, of_edit, of_malformed};
+
+/// Bytes of a message as text: UTF-8, or else ISO 8859-1, in which every byte is a character.
+pub(super) fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+    }
+}
+
+/// A socket address as an endpoint.
+pub(crate) fn endpoint(transport: Transport, address: std::net::SocketAddr) -> Endpoint {
+    let ip = match address.ip() {
+        IpAddr::V4(v4) => IpAddress::V4(v4.to_bits()),
+        IpAddr::V6(v6) => {
+            let bits = v6.to_bits();
+            IpAddress::V6(((bits >> 64) as u64, bits as u64))
+        }
+    };
+    let transport = match transport {
+        Transport::Udp => WitTransport::Udp,
+        Transport::Tcp => WitTransport::Tcp,
+        Transport::Tls => WitTransport::Tls,
+        Transport::Ws => WitTransport::Ws,
+        Transport::Wss => WitTransport::Wss,
+    };
+    Endpoint {
+        transport,
+        address: ip,
+        port: address.port(),
+    }
+}
+
+pub(super) fn remote(source: &Source) -> Endpoint {
+    endpoint(source.transport, source.remote)
+}
+
+pub(super) fn local(source: &Source) -> Endpoint {
+    endpoint(source.transport, source.local)
+}
+
+/// A URI from a guest.
+pub(super) fn uri(text: &str) -> Result<Uri<'_>, Refusal> {
+    Uri::parse(text.as_bytes()).map_err(|error| of_malformed(&error))
+}
+
+/// The message and its index for an SDK. Counts what is copied.
+pub(super) fn snapshot(
+    context: &mut Context,
+    which: fn(&Context) -> Option<&Current>,
+) -> Result<Option<Snapshot>> {
+    let mut scratch = std::mem::take(&mut context.scratch);
+    let Some(current) = which(context) else {
+        return Ok(None);
+    };
+    let source = current.source;
+    let (message, fields) = if current.edits.is_empty() {
+        (current.message.bytes().to_vec(), fields(&current.message))
+    } else {
+        scratch.clear();
+        current.view().render(&mut scratch);
+        // What edits may write can always be read again; if it can't, the guest gets the bytes without an index.
+        let rendered = bytes::Bytes::copy_from_slice(&scratch);
+        match Message::parse(rendered) {
+            Ok(message) => (message.bytes().to_vec(), fields(&message)),
+            Err(_) => (scratch.clone(), Vec::new()),
+        }
+    };
+    context.scratch = scratch;
+    context.copy(message.len() + fields.len() * size_of::<u32>())?;
+    Ok(Some(Snapshot {
+        message,
+        fields,
+        source: remote(&source),
+        local: local(&source),
+    }))
+}
+
+/// Four numbers a field, as `types.snapshot` says.
+fn fields(message: &Message) -> Vec<u32> {
+    let base = message.bytes().as_ptr() as usize;
+    // Names and values are slices of the message's own bytes.
+    let offset = |part: &[u8]| (part.as_ptr() as usize).wrapping_sub(base) as u32;
+    let mut numbers = Vec::with_capacity(4 * 32);
+    for field in message.fields() {
+        let (name, value) = (offset(field.name), offset(field.value));
+        numbers.extend_from_slice(&[
+            (field.id as u32) << 24 | name,
+            name + field.name.len() as u32,
+            value,
+            value + field.value.len() as u32,
+        ]);
+    }
+    numbers
+}
+
+/// The first value of a header.
+pub(super) fn header(view: View<'_>, name: &str) -> Option<String> {
+    view.named(name.as_bytes())
+        .next()
+        .map(|field| text(field.value))
+}
+
+/// Every value of a header, lists taken apart.
+pub(super) fn headers(view: View<'_>, name: &str) -> Vec<String> {
+    let fields = view.named(name.as_bytes());
+    fields.flat_map(|field| field.values()).map(text).collect()
+}
+
+/// Applies edits in order; after a refusal the edits are as before.
+pub(super) fn apply(current: &mut Current, list: &[Edit]) -> Result<(), Refusal> {
+    let before = current.edits.clone();
+    for edit in list {
+        if let Err(refusal) = apply_one(&current.message, &mut current.edits, edit) {
+            current.edits = before;
+            return Err(refusal);
+        }
+    }
+    Ok(())
+}
+
+fn apply_one(message: &Message, edits: &mut Edits, edit: &Edit) -> Result<(), Refusal> {
+    match edit {
+        Edit::SetUri(uri) => edits.set_request_uri(message, uri.as_bytes()),
+        Edit::SetHeader(Header { name, value }) => return set_header(message, edits, name, value),
+        Edit::AppendHeader(Header { name, value }) => edits
+            .append_field(message, long(name), value.as_bytes())
+            .map(drop),
+        Edit::PrependHeader(Header { name, value }) => {
+            let first = edits
+                .view(message)
+                .named(name.as_bytes())
+                .next()
+                .map(|field| field.position);
+            match first {
+                Some(first) => edits.insert_before(message, first, long(name), value.as_bytes()),
+                None => edits.prepend_field(message, long(name), value.as_bytes()),
+            }
+            .map(drop)
+        }
+        Edit::RemoveHeader(name) => {
+            return match is_token(name.as_bytes()) {
+                true => edits
+                    .remove_named(message, name.as_bytes())
+                    .map(drop)
+                    .map_err(of_edit),
+                false => Err(invalid(format!(
+                    "header name: expected a token, got `{name}`"
+                ))),
+            };
+        }
+        Edit::SetBody(body) => {
+            edits.set_body(message, Some(body.content_type.as_bytes()), &body.content)
+        }
+        Edit::RemoveBody => edits.set_body(message, None, b""),
+    }
+    .map_err(of_edit)
+}
+
+/// Replaces the first field of that name and removes the others; appends it where there was none.
+fn set_header(
+    message: &Message,
+    edits: &mut Edits,
+    name: &str,
+    value: &str,
+) -> Result<(), Refusal> {
+    let id = HeaderId::of(name.as_bytes());
+    if id != HeaderId::Other {
+        return edits
+            .set_header(message, id, value.as_bytes())
+            .map(drop)
+            .map_err(of_edit);
+    }
+    let same: Vec<_> = edits
+        .view(message)
+        .named(name.as_bytes())
+        .map(|field| field.position)
+        .collect();
+    let Some((first, others)) = same.split_first() else {
+        let added = edits.append_field(message, name.as_bytes(), value.as_bytes());
+        return added.map(drop).map_err(of_edit);
+    };
+    edits
+        .replace_value(message, *first, value.as_bytes())
+        .map_err(of_edit)?;
+    others
+        .iter()
+        .try_for_each(|other| edits.remove_field(message, *other))
+        .map_err(of_edit)
+}
+
+/// The name to write: compact forms mean their long names.
+fn long(name: &str) -> &[u8] {
+    match HeaderId::of(name.as_bytes()) {
+        HeaderId::Other => name.as_bytes(),
+        id => id.name().as_bytes(),
+    }
+}
+
+/// What an edit brings along, in bytes.
+pub(super) fn size(list: &[Edit]) -> usize {
+    let one = |edit: &Edit| match edit {
+        Edit::SetUri(text) | Edit::RemoveHeader(text) => text.len(),
+        Edit::SetHeader(header) | Edit::AppendHeader(header) | Edit::PrependHeader(header) => {
+            header.name.len() + header.value.len()
+        }
+        Edit::SetBody(body) => body.content_type.len() + body.content.len(),
+        Edit::RemoveBody => 0,
+    };
+    list.iter().map(|edit| one(edit) + size_of::<Edit>()).sum()
+}

@@ -1,0 +1,281 @@
+//! Small guests written as WAT, a world that writes down what they do to it, and requests to give them.
+
+#![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use switchhook_script::wit::{Binding, Kind, Level, Routed, Value, Verdict};
+use switchhook_script::{
+    Answer, Checked, Current, Effects, ErrorCode, Event, Finished, Grants, HeaderField, Pool,
+    Refusal, Route, Running, SaveResult, Scope, Script, Settings, Target,
+};
+use switchhook_sip::flow::{FlowId, Source, Transport};
+use switchhook_sip::message::{EditError, Edits, Message, Uri, View};
+use wit_component::{StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// A core module with the contract's metadata. It exports the interfaces of these names; `wat` is what stands in the
+/// module beside the memory, the allocator and `$done`.
+pub fn guest(exports: &[&str], imports: &str, wat: &str) -> Vec<u8> {
+    let module = format!(
+        r#"(module
+            {imports}
+            (memory (export "memory") 2)
+            (global $next (mut i32) (i32.const 65536))
+            (func $alloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                (local $at i32)
+                ;; aligned to 8; never frees, `$begin` takes all back
+                (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+                (global.set $next (i32.add (local.get $at) (local.get 3)))
+                (if (i32.gt_u (global.get $next) (i32.mul (memory.size) (i32.const 65536)))
+                    (then (drop (memory.grow (i32.add (i32.div_u (local.get 3) (i32.const 65536)) (i32.const 1))))))
+                (local.get $at))
+            (func $begin (global.set $next (i32.const 65536)))
+            ;; result<outcome, string>: ok(done)
+            (func $done (result i32)
+                (i32.store8 (i32.const 16) (i32.const 0))
+                (i32.store8 (i32.const 20) (i32.const 0))
+                (i32.const 16))
+            ;; result<_, string> and option: both begin with one byte
+            (func $ok (result i32)
+                (i32.store8 (i32.const 32) (i32.const 0))
+                (i32.const 32))
+            {wat})"#
+    );
+    let mut module = wat::parse_str(module).unwrap();
+    let mut resolve = Resolve::default();
+    resolve
+        .push_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit"))
+        .unwrap();
+    let exports: String = exports
+        .iter()
+        .map(|name| format!("export switchhook:script/{name}@0.1.0;\n"))
+        .collect();
+    let world = format!(
+        "package test:guests;\nworld guest {{ include switchhook:script/imports@0.1.0;\n{exports} }}"
+    );
+    let package = resolve.push_str("world.wit", &world).unwrap();
+    let world = resolve.select_world(&[package], Some("guest")).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    module
+}
+
+/// A guest whose `on-request` has this body; it must leave a result's address, and has a local `$n`.
+pub fn on_request(imports: &str, body: &str) -> Vec<u8> {
+    guest(
+        &["request-route"],
+        imports,
+        &format!(
+            r#"(func (export "switchhook:script/request-route@0.1.0#on-request") (result i32)
+                (local $n i32) call $begin {body})"#
+        ),
+    )
+}
+
+/// The same as a component.
+pub fn componentize(module: &[u8]) -> Vec<u8> {
+    wit_component::ComponentEncoder::default()
+        .module(module)
+        .unwrap()
+        .encode()
+        .unwrap()
+}
+
+/// A world that writes lines down, counts to itself, and has nothing else.
+#[derive(Default)]
+pub struct Book {
+    lines: Mutex<Vec<String>>,
+    count: Mutex<i64>,
+}
+
+impl Book {
+    pub fn lines(&self) -> Vec<String> {
+        std::mem::take(&mut self.lines.lock().unwrap())
+    }
+}
+
+fn nothing<T>() -> Result<T, Refusal> {
+    Err(Refusal {
+        code: ErrorCode::NotFound,
+        message: "this world has none".into(),
+    })
+}
+
+impl Effects for Book {
+    fn log(&self, scope: &Scope<'_>, _: Level, text: &str) {
+        let line = format!(
+            "{}/{} {}: {text}",
+            scope.script,
+            scope.route,
+            String::from_utf8_lossy(scope.call_id)
+        );
+        self.lines.lock().unwrap().push(line);
+    }
+
+    fn log_enabled(&self, level: Level) -> bool {
+        level != Level::Trace
+    }
+
+    fn is_myself(&self, uri: &Uri<'_>) -> bool {
+        uri.host == b"example.test"
+    }
+
+    fn refusal(&self, _: &Message) -> Option<Answer> {
+        None
+    }
+
+    fn loose_route(
+        &self,
+        _: &Message,
+        _: &mut Edits,
+    ) -> Result<(Routed, Option<String>), EditError> {
+        Ok((Routed::Loose, Some("ftag=abc;x".into())))
+    }
+
+    fn htable_get(&self, _: &str, _: &str) -> Result<Option<Value>, Refusal> {
+        Ok(Some(Value::Integer(*self.count.lock().unwrap())))
+    }
+
+    fn htable_set(&self, _: &str, _: &str, _: Value, _: u32) -> Result<(), Refusal> {
+        nothing()
+    }
+
+    fn htable_add(&self, _: &str, _: &str, delta: i64) -> Result<i64, Refusal> {
+        let mut count = self.count.lock().unwrap();
+        *count += delta;
+        Ok(*count)
+    }
+
+    fn htable_expire(&self, _: &str, _: &str, _: u32) -> Result<bool, Refusal> {
+        nothing()
+    }
+
+    fn htable_remove(&self, _: &str, _: &str) -> Result<bool, Refusal> {
+        nothing()
+    }
+
+    fn htable_remove_prefix(&self, _: &str, _: &str) -> Result<u32, Refusal> {
+        nothing()
+    }
+
+    fn htable_size(&self, _: &str) -> Result<u32, Refusal> {
+        nothing()
+    }
+
+    fn save(&self, _: &str, _: View<'_>, _: &Source) -> Result<SaveResult, Refusal> {
+        nothing()
+    }
+
+    fn lookup(&self, _: &str, _: &Uri<'_>) -> Result<Vec<Target>, Refusal> {
+        nothing()
+    }
+
+    fn bindings(&self, _: &str, _: &Uri<'_>) -> Result<Vec<Binding>, Refusal> {
+        nothing()
+    }
+
+    fn registered(&self, _: &str, _: &Uri<'_>) -> Result<bool, Refusal> {
+        nothing()
+    }
+
+    fn unregister(&self, _: &str, _: &Uri<'_>) -> Result<u32, Refusal> {
+        nothing()
+    }
+
+    fn check_credentials(&self, _: Kind, _: &str, _: View<'_>) -> Checked {
+        Checked {
+            verdict: Verdict::Missing,
+            position: None,
+        }
+    }
+
+    fn challenge(&self, _: Kind, _: &str, _: bool) -> Result<Vec<HeaderField>, Refusal> {
+        nothing()
+    }
+}
+
+/// Everything granted, small pool.
+pub fn settings() -> Settings {
+    let mut settings = Settings::new("test");
+    settings.grants = Grants::all();
+    settings.limits.instances = 8;
+    settings
+}
+
+/// A script, its lane's pool and its world.
+pub fn load(wasm: &[u8]) -> (Arc<Script>, Pool, Arc<Book>) {
+    load_with(settings(), wasm)
+}
+
+pub fn load_with(settings: Settings, wasm: &[u8]) -> (Arc<Script>, Pool, Arc<Book>) {
+    let book = Arc::new(Book::default());
+    let script =
+        Script::load(settings, book.clone(), wasm).unwrap_or_else(|error| panic!("{error}"));
+    (script.clone(), Pool::new(script), book)
+}
+
+pub const INVITE: &str = "INVITE sip:bob@example.test SIP/2.0\r\n\
+    Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK776asdhds;rport\r\n\
+    Max-Forwards: 70\r\n\
+    To: Bob <sip:bob@example.test>\r\n\
+    From: Alice <sip:alice@example.test>;tag=1928301774\r\n\
+    Call-ID: a84b4c76e66710@192.0.2.1\r\n\
+    CSeq: 314159 INVITE\r\n\
+    Contact: <sip:alice@192.0.2.1>\r\n\
+    User-Agent: Phone/1.0\r\n\
+    X-Mine:  a value \r\n\
+    Content-Type: application/sdp\r\n\
+    Content-Length: 4\r\n\r\nv=0\n";
+
+pub fn source() -> Source {
+    let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+    Source {
+        transport: Transport::Udp,
+        remote: address("192.0.2.1:5060"),
+        local: address("127.0.0.1:5060"),
+        flow: FlowId::new(1),
+    }
+}
+
+pub fn current(text: &'static str) -> Current {
+    Current::new(Arc::new(Message::parse(text.into()).unwrap()), source())
+}
+
+/// An INVITE for the request route.
+pub fn invite() -> Event {
+    Event::new(Route::Request, Some(current(INVITE)), None)
+}
+
+/// Polls once, as a lane does.
+pub fn poll(running: &mut Running) -> Poll<Finished> {
+    Pin::new(running).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Polls until it is finished, and tells how often that was.
+pub fn finish(mut running: Running) -> (Finished, usize) {
+    let mut polls = 1;
+    loop {
+        match poll(&mut running) {
+            Poll::Ready(finished) => return (finished, polls),
+            Poll::Pending => polls += 1,
+        }
+    }
+}
+
+/// Runs an event of the current generation to its end.
+pub fn run(
+    pool: &mut Pool,
+    event: Event,
+) -> (
+    Event,
+    Result<switchhook_script::Outcome, switchhook_script::GuestError>,
+) {
+    let generation = pool.current().clone();
+    let (finished, _) = finish(pool.start(&generation, event));
+    pool.finish(finished)
+}
