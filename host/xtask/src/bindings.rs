@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{cargo, run};
+use crate::run::{built, run};
 use crate::workspace;
 
 /// Write them anew; with `check`, fail where a committed one differs.
@@ -16,15 +16,7 @@ pub(crate) fn bindings(check: bool) -> Result<()> {
         fs::remove_dir_all(&out)?;
     }
     fs::create_dir_all(&out)?;
-    run(cargo()
-        .args([
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            "xtask-bindings",
-            "--",
-        ])
+    run(built("xtask-bindings", "xtask-bindings")?
         .arg(workspace::root().join("wit"))
         .arg(&out))?;
     let files = files(&out)?;

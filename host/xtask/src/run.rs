@@ -3,9 +3,12 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+
+use crate::workspace;
 
 /// Run to the end with the terminal's output; an error names the command.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
@@ -104,9 +107,22 @@ pub(crate) fn which(program: &str) -> Option<PathBuf> {
 /// `cargo` in the workspace's root, as the toolchain that runs this xtask.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(crate::workspace::root());
+    command.current_dir(workspace::root());
     command
 }
+
+/// A program of the workspace. Within `cargo xtask test` everything is built already, with the workspace's features; else it is
+/// built now, alone.
+pub(crate) fn built(package: &str, program: &str) -> Result<Command> {
+    let path = workspace::target().join("release").join(program);
+    if !EVERYTHING_IS_BUILT.load(Ordering::Relaxed) {
+        run(cargo().args(["build", "--quiet", "--release", "--package", package]))?;
+    }
+    Ok(Command::new(path))
+}
+
+/// Set once the workspace has been built whole.
+pub(crate) static EVERYTHING_IS_BUILT: AtomicBool = AtomicBool::new(false);
 
 /// The command as a person would type it.
 pub(crate) fn line(command: &Command) -> String {

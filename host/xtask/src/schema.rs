@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::bindings::settle;
-use crate::run::{cargo, output};
+use crate::run::{built, output};
 use crate::workspace;
 
 /// Where it is committed.
@@ -14,15 +14,7 @@ const FILE: &str = "docs/switchhook.schema.json";
 
 /// Write it anew from the daemon's types; with `check`, fail where the committed one differs.
 pub(crate) fn schema(check: bool) -> Result<()> {
-    let text = output(cargo().args([
-        "run",
-        "--quiet",
-        "--release",
-        "--package",
-        "switchhook",
-        "--",
-        "schema",
-    ]))?;
+    let text = output(built("switchhook", "switchhook")?.arg("schema"))?;
     let out = workspace::target().join("schema");
     let file = out.join(FILE);
     if let Some(dir) = file.parent() {

@@ -2,7 +2,7 @@
 //!
 //! A step passes, fails, or is left out with its reason; the steps after a failure still run, so that one run tells all. Where CI
 //! is "true" nothing may be left out, except tests of ../shared data where that folder is absent: they say so themselves.
-//! Everything is built in the release profile, so that wasmtime is compiled once.
+//! Everything is built in the release profile and with the workspace's features, so that wasmtime is compiled once.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,8 +11,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 
-use crate::run::{cargo, run, watch, which};
+use crate::run::{EVERYTHING_IS_BUILT, cargo, run, watch, which};
 use crate::{bindings, debian, fuzz, guests, schema, tools, workspace};
+
+/// One selection for every build: another would be another set of features, and wasmtime compiled once more.
+const EVERYTHING: &[&str] = &["--workspace", "--release", "--lib", "--bins", "--tests"];
 
 /// What `cargo xtask test` takes.
 #[derive(Args)]
@@ -72,30 +75,24 @@ pub(crate) fn test(options: &Options) -> Result<()> {
     });
     suite.step("fmt", |_| fmt());
     suite.step("guests", |_| guests::build(&[]).map(drop));
-    suite.step("bindings", |_| bindings::bindings(true));
-    suite.step("clippy", |_| {
-        run(cargo().args([
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--release",
-            "--",
-            "-D",
-            "warnings",
-        ]))
-    });
     suite.step("build", |_| {
-        run(cargo().args(["build", "--release", "--workspace", "--bins"]))
+        run(cargo().arg("build").args(EVERYTHING))?;
+        EVERYTHING_IS_BUILT.store(true, Ordering::Relaxed);
+        Ok(())
     });
+    suite.step("bindings", |_| bindings::bindings(true));
     suite.step("schema", |_| schema::schema(true));
+    suite.step("clippy", |_| {
+        run(cargo()
+            .args(["clippy", "--all-targets", "--workspace", "--release"])
+            .args(["--", "-D", "warnings"]))
+    });
     suite.step("docs", |_| {
-        run(cargo().env("RUSTDOCFLAGS", "-D warnings").args([
-            "doc",
-            "--quiet",
-            "--workspace",
-            "--no-deps",
-            "--release",
-        ]))
+        // naming the examples makes cargo resolve features as it did for clippy, whose work is then used again
+        run(cargo()
+            .env("RUSTDOCFLAGS", "-D warnings")
+            .args(["doc", "--quiet", "--workspace", "--no-deps", "--release"])
+            .args(["--lib", "--bins", "--examples"]))
     });
     suite.step("tests", |counts| tests(counts, &left_out));
     suite.step("doc-tests", doc_tests);
@@ -203,26 +200,11 @@ fn tests(counts: &Counts, left_out: &std::path::Path) -> Result<()> {
     let nextest = which("cargo-nextest").is_some();
     let mut command = cargo();
     if nextest {
-        command.args([
-            "nextest",
-            "run",
-            "--workspace",
-            "--release",
-            "--no-fail-fast",
-            "--color=never",
-        ]);
+        command.args(["nextest", "run", "--no-fail-fast", "--color=never"]);
     } else {
-        command.args([
-            "test",
-            "--workspace",
-            "--release",
-            "--no-fail-fast",
-            "--lib",
-            "--bins",
-            "--tests",
-            "--color=never",
-        ]);
+        command.args(["test", "--no-fail-fast", "--color=never"]);
     }
+    command.args(EVERYTHING);
     command
         .env("SWITCHHOOK_LEFT_OUT", left_out)
         .env("SWITCHHOOK_PYTHON", tools::python()?);
