@@ -43,8 +43,38 @@ pub struct Manager<X> {
     wheel: Wheel<Due>,
     outputs: VecDeque<Output<X>>,
     serial: u64,
-    identity: Identity,
+    /// What the last new request is known by, kept for the `create` that mostly follows.
+    fresh: Fresh,
     scratch: Scratch,
+}
+
+/// What a request is known by. It holds the request's bytes, so that no other request can be taken for it.
+#[derive(Debug, Default)]
+struct Fresh {
+    bytes: Bytes,
+    identity: Identity,
+    hash: u64,
+    merge: Option<u64>,
+}
+
+impl Fresh {
+    /// Reads a request, unless it is the one read last.
+    fn read(&mut self, request: &Message, keys: &RandomState) -> Result<(), Malformed> {
+        let bytes = request.bytes();
+        let same = self.bytes.as_ptr() == bytes.as_ptr() && self.bytes.len() == bytes.len();
+        if same && !bytes.is_empty() {
+            return Ok(());
+        }
+        self.bytes = Bytes::new();
+        self.identity.read(request)?;
+        self.hash = self.identity.hash(keys);
+        self.merge = match request.method() {
+            Method::Ack | Method::Cancel => None,
+            _ => merge_hash(request, keys),
+        };
+        self.bytes = bytes.clone();
+        Ok(())
+    }
 }
 
 /// How much a manager holds.
@@ -91,7 +121,7 @@ impl<X> Manager<X> {
             wheel: Wheel::new(),
             outputs: VecDeque::new(),
             serial: 0,
-            identity: Identity::default(),
+            fresh: Fresh::default(),
             scratch: Scratch::default(),
         }
     }
@@ -136,15 +166,24 @@ impl<X> Manager<X> {
             return Err(NotCreated::Full(data));
         }
         let method = request.method();
-        let mut identity = Identity::default();
-        if !request.is_request() || method == Method::Ack || identity.read(&request).is_err() {
+        if !request.is_request()
+            || method == Method::Ack
+            || self.fresh.read(&request, &self.keys).is_err()
+        {
             return Err(NotCreated::Unfit(data));
         }
-        let hash = identity.hash(&self.keys);
-        if let Some(id) = self.find(hash, &identity, |found| found == method) {
+        let Fresh {
+            identity,
+            hash,
+            merge,
+            ..
+        } = &self.fresh;
+        let (hash, merge) = (*hash, *merge);
+        if let Some(id) = self.find(hash, identity, |found| found == method) {
             return Err(NotCreated::Exists(Key(id), data));
         }
-        let merge = merge_hash(&request, &self.keys);
+        let identity = identity.clone();
+        self.fresh.bytes = Bytes::new();
         let way = reply_to(&request, source);
         let invite = method == Method::Invite;
         let id = self.cells.insert(Cell {

@@ -2,12 +2,14 @@
 
 use std::time::Instant;
 
-use super::Manager;
+use bytes::Bytes;
+
+use super::{Fresh, Manager};
 use crate::flow::Source;
 use crate::message::{Malformed, Message, Method};
 use crate::transaction::answer::reply_to;
 use crate::transaction::cell::Context;
-use crate::transaction::identity::{Identity, merge_hash};
+use crate::transaction::identity::Identity;
 use crate::transaction::io::{Arrival, Key, Origin, Output, Refusal};
 use crate::transaction::names::Tag;
 use crate::transaction::server::Act;
@@ -23,10 +25,13 @@ impl<X> Manager<X> {
         source: &Source,
     ) -> Result<Arrival, Malformed> {
         let now = self.clock.time(now);
-        let mut identity = std::mem::take(&mut self.identity);
-        let read = identity.read(request);
-        let arrival = read.map(|()| self.arrival(now, request, source, &identity));
-        self.identity = identity;
+        let mut fresh = std::mem::take(&mut self.fresh);
+        let read = fresh.read(request, &self.keys);
+        let arrival = read.map(|()| self.arrival(now, request, source, &fresh));
+        if !matches!(arrival, Ok(Arrival::New { .. })) {
+            fresh.bytes = Bytes::new();
+        }
+        self.fresh = fresh;
         arrival
     }
 
@@ -42,14 +47,14 @@ impl<X> Manager<X> {
         }
     }
 
-    fn arrival(
-        &mut self,
-        now: Time,
-        request: &Message,
-        source: &Source,
-        identity: &Identity,
-    ) -> Arrival {
-        let hash = identity.hash(&self.keys);
+    fn arrival(&mut self, now: Time, request: &Message, source: &Source, fresh: &Fresh) -> Arrival {
+        let Fresh {
+            identity,
+            hash,
+            merge,
+            ..
+        } = fresh;
+        let (hash, merge) = (*hash, *merge);
         let method = request.method();
         if method == Method::Ack {
             return self.on_ack(now, request, hash, identity);
@@ -61,7 +66,7 @@ impl<X> Manager<X> {
         if method == Method::Cancel {
             return self.on_cancel(now, request, source, hash, identity);
         }
-        let merged = merge_hash(request, &self.keys).and_then(|merge| self.table.merged(merge));
+        let merged = merge.and_then(|merge| self.table.merged(merge));
         Arrival::New {
             merged: merged.map(Key),
         }
@@ -100,7 +105,7 @@ impl<X> Manager<X> {
             return Arrival::Ack { of: Some(Key(id)) };
         }
         if !cell.server.is_pending() {
-            cell.last = bytes::Bytes::new();
+            cell.last = Bytes::new();
         }
         self.touch(id);
         Arrival::Absorbed
