@@ -1,5 +1,11 @@
 //! What outlives an event: variables of a transaction, locations and hash tables, in memory.
+//!
+//! Bounded and safe from every lane (variables belong to one transaction and need not be). Time is passed in.
 
+pub mod htable;
+pub mod locations;
 pub mod vars;
 
+pub use htable::{Htable, HtableError, Htables, TableConfig, Value};
+pub use locations::{Expired, Full, LocationLimits, Locations};
 pub use vars::Vars;
