@@ -1,6 +1,9 @@
 //! What a call of a guest costs: an event in, a route, an event out, the instance used again.
 
-#![allow(missing_docs, reason = "criterion's macro makes an undocumented function")]
+#![allow(
+    missing_docs,
+    reason = "criterion's macro makes an undocumented function"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;

@@ -66,7 +66,7 @@ pub trait Effects: Send + Sync + 'static {
         &self,
         request: &Message,
         edits: &mut Edits,
-    ) -> Result<(Routed, Option<String>), EditError>;
+    ) -> Result<(Routed, Option<Box<[u8]>>), EditError>;
 
     /// The value of a key.
     fn htable_get(&self, table: &str, key: &str) -> Result<Option<Value>, Refusal>;

@@ -23,12 +23,14 @@ mod grants;
 mod host;
 mod instance;
 mod limits;
+mod live;
 mod meter;
 mod pool;
 mod refusal;
 mod running;
 mod runtime;
 mod script;
+mod services;
 mod ticker;
 
 /// The types of wit/ that cross this crate's border.
@@ -51,8 +53,10 @@ pub use event::{
 pub use generation::{Generation, GenerationId, Hash, Pinned};
 pub use grants::{Grants, Interface};
 pub use limits::{Limit, Limits};
+pub use live::{Live, binding};
 pub use pool::Pool;
 pub use refusal::{ErrorCode, Refusal};
 pub use running::{Finished, Running};
 pub use script::{ErrorReply, Script, Settings, Swapped};
+pub use services::Services;
 pub use ticker::TICK;

@@ -11,7 +11,7 @@ mod registrar;
 mod reply;
 mod request;
 mod rr;
-mod text;
+pub(crate) mod text;
 mod tm;
 mod transport;
 mod vars;

@@ -40,7 +40,7 @@ impl Host for Context {
                 .map_err(of_edit)
         });
         Ok(found.map(|(routed, params)| {
-            self.own_route = params.map(|params| params.into_bytes().into());
+            self.own_route = params;
             routed
         }))
     }

@@ -14,7 +14,7 @@ use crate::event::Current;
 use crate::refusal::{Refusal, invalid, of_edit, of_malformed};
 
 /// Bytes of a message as text: UTF-8, or else ISO 8859-1, in which every byte is a character.
-pub(super) fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),

@@ -133,8 +133,8 @@ impl Effects for Book {
         &self,
         _: &Message,
         _: &mut Edits,
-    ) -> Result<(Routed, Option<String>), EditError> {
-        Ok((Routed::Loose, Some("ftag=abc;x".into())))
+    ) -> Result<(Routed, Option<Box<[u8]>>), EditError> {
+        Ok((Routed::Loose, Some((*b";lr;ftag=abc;x").into())))
     }
 
     fn htable_get(&self, _: &str, _: &str) -> Result<Option<Value>, Refusal> {
