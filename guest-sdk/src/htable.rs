@@ -17,6 +17,11 @@ use crate::host::htable;
 
 pub use htable::Value;
 
+/// The table of that name: `htable::table("calls").add(user, 1)?`.
+pub const fn table(name: &str) -> Table<'_> {
+    Table::new(name)
+}
+
 /// A table by its name in the config.
 #[derive(Debug, Clone, Copy)]
 pub struct Table<'a>(&'a str);

@@ -50,3 +50,6 @@ fn outside(name: &str) -> TokenStream {
         .into_compile_error()
         .into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,7 @@
+#[switchhook_sdk::script]
+mod routes {
+    #[request_route]
+    fn main(&mut self) -> Outcome {
+        Ok(Done)
+    }
+}

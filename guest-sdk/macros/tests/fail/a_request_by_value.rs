@@ -1,0 +1,7 @@
+#[switchhook_sdk::script]
+mod routes {
+    #[failure_route]
+    fn busy(req: Request) -> Outcome {
+        req.relay()
+    }
+}

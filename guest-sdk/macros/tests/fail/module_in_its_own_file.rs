@@ -1,0 +1,2 @@
+#[switchhook_sdk::script]
+mod routes;

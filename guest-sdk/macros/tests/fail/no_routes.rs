@@ -1,0 +1,7 @@
+#[switchhook_sdk::script]
+mod routes {
+    #[init]
+    fn init() -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,4 @@
+#[switchhook_sdk::script]
+fn main(req: &mut Request) -> Outcome {
+    req.relay()
+}
