@@ -73,6 +73,17 @@ impl<'a> Table<'a> {
     }
 }
 
+impl PartialEq for Value {
+    fn eq(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Integer(a), Value::Integer(b)) => a == b,
+            (Value::Text(a), Value::Text(b)) => a == b,
+            (Value::Bytes(a), Value::Bytes(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
 macro_rules! from {
     ($($type:ty => $value:ident,)*) => {$(
         impl From<$type> for Value {

@@ -64,6 +64,20 @@ pub fn names(path: &str) -> Vec<String> {
     vars::names(path)
 }
 
+impl PartialEq for Value {
+    fn eq(&self, other: &Value) -> bool {
+        match (self, other) {
+            (Value::Null, Value::Null) | (Value::Nested, Value::Nested) => true,
+            (Value::Boolean(a), Value::Boolean(b)) => a == b,
+            (Value::Float(a), Value::Float(b)) => a == b,
+            (Value::Integer(a), Value::Integer(b)) => a == b,
+            (Value::Text(a), Value::Text(b)) => a == b,
+            (Value::Bytes(a), Value::Bytes(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
 macro_rules! from {
     ($($type:ty => $value:ident,)*) => {$(
         impl From<$type> for Value {
