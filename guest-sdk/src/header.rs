@@ -124,6 +124,40 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_host_and_docs_headers_md_know_the_same() {
+        use switchhook_sip::message::HeaderId;
+
+        let table = include_str!("../../docs/headers.md");
+        let mut number = 0;
+        for row in table.lines().filter(|line| line.starts_with("| ")) {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let [_, documented, name, compact, list, _] = cells[..] else {
+                panic!("not a row: {row}");
+            };
+            if documented == "Number" {
+                continue;
+            }
+            number += 1;
+            assert_eq!(documented, number.to_string(), "{row}");
+            let id = HeaderId::of(name.as_bytes());
+            assert_eq!((id as u32, id.name()), (number, name), "{row}");
+            assert_eq!(
+                (id.is_list(), is_list(name)),
+                (list == "yes", list == "yes"),
+                "{row}"
+            );
+            let letter = compact.trim_matches('`');
+            assert_eq!(
+                id.compact().map(String::from).unwrap_or_default(),
+                letter,
+                "{row}"
+            );
+            assert!(letter.is_empty() || same(letter.as_bytes(), name), "{row}");
+        }
+        assert_eq!(number, HeaderId::WwwAuthenticate as u32, "the last one");
+    }
+
+    #[test]
     fn compact_forms_are_their_long_names() {
         assert!(same(b"f", "From") && same(b"From", "F") && same(b"FROM", "from"));
         assert!(!same(b"f", "To") && !same(b"fr", "From"));

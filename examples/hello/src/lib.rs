@@ -28,11 +28,45 @@ mod routes {
             Method::Options => req.reply(200, "Hello"),
             Method::Ack => Ok(Drop),
             _ => {
-                log::info!("{} from {} to {}", req.method(), req.from().uri(), req.uri());
+                log::info!(
+                    "{} from {} to {}",
+                    req.method(),
+                    req.from().uri(),
+                    req.uri()
+                );
                 req.set_next_hop(&config.server)?;
                 req.record_route()?;
                 req.relay()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use switchhook_sdk::testkit::{Site, request};
+
+    fn site() -> Site {
+        Site::new(
+            super::routes::Script,
+            r#"{"server": "sip:192.0.2.10:5060"}"#,
+        )
+    }
+
+    #[test]
+    fn options_are_answered() {
+        let call = site().receive(request("OPTIONS", "sip:example.test"));
+        assert_eq!(call.answer().map(|answer| answer.reason()), Some("Hello"));
+    }
+
+    #[test]
+    fn a_call_goes_to_the_server_and_stays_with_us() {
+        let call = site().receive(request("INVITE", "sip:bob@example.test"));
+        assert_eq!(call.relayed_to(), ["sip:bob@example.test"]);
+        assert_eq!(call.sent()[0].next_hop(), Some("sip:192.0.2.10:5060"));
+        assert!(call.sent()[0].header("Record-Route").is_some());
+
+        let bye = site().receive(request("BYE", "sip:bob@192.0.2.7").in_dialog());
+        assert_eq!(bye.relayed_to(), ["sip:bob@192.0.2.7"]);
     }
 }
