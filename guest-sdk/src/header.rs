@@ -124,37 +124,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_host_and_docs_headers_md_know_the_same() {
-        use switchhook_sip::message::HeaderId;
-
+    fn lists_and_compact_forms_are_those_of_docs_headers_md() {
         let table = include_str!("../../docs/headers.md");
-        let mut number = 0;
-        for row in table.lines().filter(|line| line.starts_with("| ")) {
+        let rows = table.lines().filter(|line| line.starts_with("| "));
+        let mut known = 0;
+        for row in rows.filter(|row| !row.starts_with("| id")) {
             let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-            let [_, documented, name, compact, list, _] = cells[..] else {
+            let [_, _, name, compact, list, _] = cells[..] else {
                 panic!("not a row: {row}");
             };
-            if documented == "Number" {
-                continue;
-            }
-            number += 1;
-            assert_eq!(documented, number.to_string(), "{row}");
-            let id = HeaderId::of(name.as_bytes());
-            assert_eq!((id as u32, id.name()), (number, name), "{row}");
-            assert_eq!(
-                (id.is_list(), is_list(name)),
-                (list == "yes", list == "yes"),
-                "{row}"
-            );
+            known += 1;
+            assert_eq!(is_list(name), list == "yes", "{row}");
             let letter = compact.trim_matches('`');
-            assert_eq!(
-                id.compact().map(String::from).unwrap_or_default(),
-                letter,
-                "{row}"
-            );
             assert!(letter.is_empty() || same(letter.as_bytes(), name), "{row}");
         }
-        assert_eq!(number, HeaderId::WwwAuthenticate as u32, "the last one");
+        assert!(known > 80, "the table is not where it should be");
     }
 
     #[test]

@@ -201,7 +201,7 @@ fn hand_over(export: &[&Route], import: &[&Route]) -> TokenStream {
         let function = &route.function;
         quote! {
             fn import_state(bytes: ::std::vec::Vec<u8>) -> ::switchhook_sdk::Result<()> {
-                ::switchhook_sdk::private::with(&__STATE, |state| #function(state, bytes))
+                ::switchhook_sdk::private::with(&__STATE, |state| #function(state, &bytes))
             }
         }
     });

@@ -40,7 +40,7 @@ attributes! {
     failure_route "No branch succeeded, where the request was armed with `on_failure`."
     event_route "An event by its name: `#[event_route(\"usrloc:contact-expired\")]`."
     export_state "Gives state to hand to the next generation at a swap: `fn(&State) -> Option<Vec<u8>>`."
-    import_state "Takes state of the generation before: `fn(&mut State, Vec<u8>) -> Result<()>`."
+    import_state "Takes state of the generation before: `fn(&mut State, &[u8]) -> Result<()>`."
 }
 
 fn outside(name: &str) -> TokenStream {

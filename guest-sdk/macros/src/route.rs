@@ -103,7 +103,7 @@ impl Kind {
                 "takes the script's state: `fn export_state(state: &State) -> Option<Vec<u8>>`"
             }
             Kind::ImportState => {
-                "takes the script's state and bytes: `fn import_state(state: &mut State, bytes: Vec<u8>) -> Result<()>`"
+                "takes the script's state and bytes: `fn import_state(state: &mut State, bytes: &[u8]) -> Result<()>`"
             }
         }
     }

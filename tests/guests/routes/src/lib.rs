@@ -10,6 +10,7 @@ use switchhook_sdk::prelude::*;
 #[switchhook_sdk::script]
 pub mod routes {
     #[config]
+    #[derive(Clone, Copy)]
     struct Config {
         /// What the count begins with.
         #[serde(default)]
@@ -161,8 +162,8 @@ pub mod routes {
     }
 
     #[import_state]
-    fn take_over(state: &mut State, bytes: Vec<u8>) -> Result<()> {
-        let bytes = <[u8; 4]>::try_from(bytes.as_slice())?;
+    fn take_over(state: &mut State, bytes: &[u8]) -> Result<()> {
+        let bytes = <[u8; 4]>::try_from(bytes)?;
         state.requests = u32::from_le_bytes(bytes);
         Ok(())
     }
