@@ -11,6 +11,7 @@ mod text;
 
 pub use error::EditError;
 pub(crate) use list::{Change, Edit};
+use text::Text;
 pub(crate) use text::{checked_value, decimal};
 
 use super::Message;
@@ -238,7 +239,7 @@ impl Edits {
             return self.rewrite(slot, value);
         }
         let span = self.write(&[value])?;
-        self.change(slot, position, Change::Replace(span));
+        self.change(slot, position, Change::Replace(Text::New(span)));
         Ok(())
     }
 
@@ -291,8 +292,8 @@ impl Edits {
             if rest.is_empty() {
                 self.remove(msg, position)?;
             } else {
-                let span = (whole.len() - rest.len(), whole.len());
-                self.replace_parts(msg, position, text, [span, (0, 0)], &[])?;
+                let skipped = whole.len() - rest.len();
+                self.keep_tail(msg, position, text, skipped)?;
             }
             if found {
                 return Ok(true);
