@@ -29,11 +29,13 @@ impl Counter {
     }
 }
 
+/// Declares a struct of [`Counter`]s, each with its name for `stats.get`.
+#[macro_export]
 macro_rules! counters {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $text:literal,)* }) => {
         $(#[$meta])*
         #[derive(Debug, Default)]
-        pub struct $name { $($(#[$doc])* pub $field: Counter,)* }
+        pub struct $name { $($(#[$doc])* pub $field: $crate::Counter,)* }
 
         impl $name {
             /// Every number with its name for `stats.get`.

@@ -26,5 +26,6 @@ pub use event::{Event, Failure};
 pub use limits::NetLimits;
 pub use listen::{BadListen, Listen, Local, egress};
 pub use listeners::{BindError, Listeners};
+pub use mmsg::lower_priority;
 pub use net::{Net, Part};
 pub use resolver::Dns;

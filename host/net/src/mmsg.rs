@@ -1,4 +1,5 @@
-//! The system calls that tokio and socket2 do not offer: `recvmmsg`, `sendmmsg` and the error queue of a UDP socket.
+//! The system calls that tokio and socket2 do not offer: `recvmmsg`, `sendmmsg`, the error queue of a UDP socket, and a thread's
+//! priority.
 //!
 //! The one module of this crate with `unsafe`. Every pointer handed to the kernel points into a buffer that is borrowed
 //! for the length of that call and is set up anew in each call, so nothing here refers to itself and nothing outlives
@@ -223,6 +224,13 @@ pub(crate) fn undelivered(socket: BorrowedFd<'_>, space: &mut [u8]) -> io::Resul
         error,
         length: length.min(space.len()),
     })
+}
+
+/// Lowers the calling thread's priority, so that it gets what the others leave over. Best effort.
+pub fn lower_priority() {
+    const NICE: libc::c_int = 15;
+    // SAFETY: no pointers; id 0 means the calling thread on Linux, where each thread has its own priority.
+    let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
 }
 
 /// An IPv4 or IPv6 address as the kernel reads it; much smaller than a sockaddr_storage, so a batch stays in cache.

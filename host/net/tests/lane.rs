@@ -1,5 +1,13 @@
 //! Stories told to one lane's network over real sockets on loopback: datagrams, connections, and peers that misbehave.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::VecDeque;
 use std::io::Read;
 use std::net::SocketAddr;

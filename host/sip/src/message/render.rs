@@ -40,7 +40,7 @@ pub fn render(msg: &Message, edits: &Edits, out: &mut Vec<u8>) {
                     .map(|slot| slot.value)
                     .unwrap_or_default();
                 copy(out, old.start, old.end);
-                out.extend_from_slice(new.of(bytes, arena));
+                out.extend_from_slice(new.of(arena));
             }
             Change::Remove => copy(out, line, index.line_start(edit.at() + 1)),
         }

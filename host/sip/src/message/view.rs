@@ -296,7 +296,7 @@ impl<'a> Iterator for Fields<'a> {
                             return Some(Field {
                                 id: slot.id.0,
                                 name: slot.name(msg.bytes()),
-                                value: value.of(msg.bytes(), arena),
+                                value: value.of(arena),
                                 position,
                             });
                         }

@@ -24,8 +24,8 @@ pub(crate) enum Change {
         value: Span,
         id: HeaderId,
     },
-    /// The field's value: new, or a stretch of the one that came.
-    Replace(Text),
+    /// The field's value.
+    Replace(Span),
     /// The field's lines go.
     Remove,
 }
@@ -137,8 +137,7 @@ impl Edits {
             .filter(|edit| edit.at() == at)
             .map(Edit::change)
         {
-            Some(Change::Insert { value, .. }) => Some(Text::New(value)),
-            Some(Change::Replace(text)) => Some(text),
+            Some(Change::Insert { value, .. } | Change::Replace(value)) => Some(Text::New(value)),
             _ => msg
                 .index()
                 .slots()

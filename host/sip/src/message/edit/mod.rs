@@ -11,7 +11,6 @@ mod text;
 
 pub use error::EditError;
 pub(crate) use list::{Change, Edit};
-use text::Text;
 pub(crate) use text::{checked_value, decimal};
 
 use super::Message;
@@ -239,7 +238,7 @@ impl Edits {
             return self.rewrite(slot, value);
         }
         let span = self.write(&[value])?;
-        self.change(slot, position, Change::Replace(Text::New(span)));
+        self.change(slot, position, Change::Replace(span));
         Ok(())
     }
 
@@ -292,8 +291,8 @@ impl Edits {
             if rest.is_empty() {
                 self.remove(msg, position)?;
             } else {
-                let skipped = whole.len() - rest.len();
-                self.keep_tail(msg, position, text, skipped)?;
+                let span = (whole.len() - rest.len(), whole.len());
+                self.replace_parts(msg, position, text, [span, (0, 0)], &[])?;
             }
             if found {
                 return Ok(true);

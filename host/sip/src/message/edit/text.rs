@@ -11,36 +11,18 @@ use super::{EditError, Edits, Message};
 pub(super) const ARENA_LIMIT: usize = 1 << 24;
 
 /// A value's bytes: in the message, or in the arena.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Text {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Text {
     Came(Span),
     New(Span),
 }
 
-impl Text {
-    #[inline]
-    pub(crate) fn of<'a>(self, message: &'a [u8], arena: &'a [u8]) -> &'a [u8] {
-        match self {
-            Self::Came(span) => span.of(message),
-            Self::New(span) => span.of(arena),
-        }
-    }
-
-    fn skip(self, bytes: usize) -> Self {
-        let tail = |span: Span| Span {
-            start: span.end.min(span.start.saturating_add(bytes as u32)),
-            end: span.end,
-        };
-        match self {
-            Self::Came(span) => Self::Came(tail(span)),
-            Self::New(span) => Self::New(tail(span)),
-        }
-    }
-}
-
 impl Edits {
     pub(super) fn read<'a>(&'a self, msg: &'a Message, text: Text) -> &'a [u8] {
-        text.of(msg.bytes(), &self.arena)
+        match text {
+            Text::Came(span) => span.of(msg.bytes()),
+            Text::New(span) => span.of(&self.arena),
+        }
     }
 
     pub(super) fn insert(
@@ -140,23 +122,6 @@ impl Edits {
         Ok(())
     }
 
-    /// Leaves the first bytes of a value out. What came is not copied for it.
-    pub(super) fn keep_tail(
-        &mut self,
-        msg: &Message,
-        position: Position,
-        text: Text,
-        skipped: usize,
-    ) -> Result<(), EditError> {
-        if position.as_added().is_some() {
-            let tail = (skipped, self.read(msg, text).len());
-            return self.replace_parts(msg, position, text, [tail, (0, 0)], &[]);
-        }
-        let (slot, _) = self.place(msg, position)?;
-        self.change(slot, position, Change::Replace(text.skip(skipped)));
-        Ok(())
-    }
-
     /// Replaces a value by two stretches of itself with `new` between.
     pub(super) fn replace_parts(
         &mut self,
@@ -181,7 +146,7 @@ impl Edits {
         push(self);
         self.room(0)?;
         let span = Span::new(start, self.arena.len());
-        self.change(slot, position, Change::Replace(Text::New(span)));
+        self.change(slot, position, Change::Replace(span));
         Ok(())
     }
 

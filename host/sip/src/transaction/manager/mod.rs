@@ -239,6 +239,16 @@ impl<X> Manager<X> {
         self.cells.get(key.0).is_some_and(|cell| cell.cancelled)
     }
 
+    /// Sends the answers to the port that the request came from, even where its Via does not ask for that (RFC 3581 s.4 for peers that
+    /// do not know of it).
+    pub fn answer_to_source(&mut self, key: Key) {
+        if let Some(cell) = self.cells.get_mut(key.0)
+            && let Some((_, source)) = &cell.request
+        {
+            cell.way.remote = source.remote;
+        }
+    }
+
     /// Says what the caller wants to see before it goes upstream. Holds for what comes from now on.
     pub fn arm(&mut self, key: Key, arms: Arms) {
         if let Some(cell) = self.cells.get_mut(key.0) {

@@ -3,10 +3,12 @@
 use std::time::Instant;
 
 use super::{Due, Manager};
+use crate::message::Method;
 use crate::transaction::cell::Context;
 use crate::transaction::client;
 use crate::transaction::io::{Key, Origin, Output};
 use crate::transaction::leg::{Cancel, Progress};
+use crate::transaction::names::BranchId;
 use crate::transaction::server;
 use crate::transaction::slots::SlotId;
 use crate::transaction::timers::Time;
@@ -21,6 +23,18 @@ impl<X> Manager<X> {
                 Due::Leg(id) => self.leg_timer(now, id),
             }
         }
+    }
+
+    /// Whose bytes a request was that went out with that branch in its top Via. For failures that are told later, with the bytes alone (an
+    /// ICMP error, a connection that broke). `None` for what was not sent from here or is over.
+    pub fn origin(&self, via_branch: &[u8], method: Method<'_>) -> Option<Origin> {
+        let name = BranchId::read(via_branch, &self.keys)?;
+        let leg = self.legs.get(self.table.branch(name.serial())?)?;
+        let key = Key(leg.cell);
+        Some(match method {
+            Method::Cancel => Origin::Cancel(key, leg.number),
+            _ => Origin::Branch(key, leg.number),
+        })
     }
 
     /// What that [`Output::Send`] gave could not be sent. A branch counts as answered with 503 (s.16.9); a transaction that cannot be answered is

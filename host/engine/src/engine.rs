@@ -1,0 +1,273 @@
+//! The engine as the daemon sees it: started whole, drained, stopped; scripts swapped, numbers read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ahash::RandomState;
+use switchhook_net::resolver::{Resolver, Unresolved};
+use switchhook_net::{Local, Net, NetCounters, Part};
+use switchhook_script::{LoadError, Pool, Script, Services, Swapped};
+use switchhook_sip::transaction::{Config as TransactionConfig, Manager};
+use tokio::sync::mpsc;
+use tokio::task::{JoinSet, LocalSet};
+
+use crate::background::{Back, Background};
+use crate::config::EngineConfig;
+use crate::lane::{Lane, Mail};
+use crate::resolve::supported;
+use crate::stats::{LaneCounters, Stats};
+
+/// How often a drain looks whether transactions are left.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A running engine. Dropping it leaves the lanes running; call [`Engine::stop`].
+pub struct Engine {
+    scripts: Vec<Arc<Script>>,
+    locals: Vec<Local>,
+    lanes: Vec<Handle>,
+    counters: Vec<(Arc<LaneCounters>, Arc<NetCounters>)>,
+    draining: Arc<AtomicBool>,
+    background: JoinHandle<()>,
+}
+
+struct Handle {
+    mail: mpsc::Sender<Mail>,
+    thread: JoinHandle<()>,
+}
+
+/// Why an engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No script was given.
+    #[error("no script to route with")]
+    NoScript,
+    /// A thread or its runtime could not be made.
+    #[error("a lane could not be started: {0}")]
+    Lane(#[from] std::io::Error),
+    /// The resolver could not be made.
+    #[error("the resolver could not be started: {0}")]
+    Resolver(#[from] Unresolved),
+}
+
+/// Why a swap changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum SwapError {
+    /// No script has that name.
+    #[error("no script is named `{0}`")]
+    Unknown(String),
+    /// The new code was refused.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+/// What a drain came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Transactions that were still alive at the deadline.
+    pub left: u64,
+}
+
+impl Engine {
+    /// Starts all lanes; returns when each reads its sockets.
+    pub fn start(config: EngineConfig) -> Result<Engine, StartError> {
+        let script = config.scripts.first().ok_or(StartError::NoScript)?;
+        let locals = config.listeners.addresses().to_vec();
+        let parts = config.listeners.split();
+        let limits = config.limits;
+        let channels = |_: &Part| mpsc::channel::<Mail>(limits.inbox.max(1));
+        let (mail, inboxes): (Vec<_>, Vec<_>) = parts.iter().map(channels).unzip();
+        // As many places as guests may be away, so that none waits to come back.
+        let channels = |_: &Part| mpsc::channel::<Back>(limits.background.max(1));
+        let (back_senders, backs): (Vec<_>, Vec<_>) = parts.iter().map(channels).unzip();
+        let (background, background_thread) = Background::start(limits.background, back_senders)?;
+        let keys = RandomState::new();
+        let draining = Arc::new(AtomicBool::new(false));
+        let server: Arc<str> = config.server.into();
+        let mut lanes = Vec::new();
+        let mut counters = Vec::new();
+        let (started, begun) = std::sync::mpsc::channel();
+        for (index, ((part, inbox), back)) in parts.into_iter().zip(inboxes).zip(backs).enumerate()
+        {
+            let lane_counters = Arc::new(LaneCounters::default());
+            counters.push((Arc::clone(&lane_counters), part.counters()));
+            let parts = LaneParts {
+                index,
+                part,
+                inbox,
+                back,
+                lanes: mail.clone(),
+                background: background.clone(),
+                script: Arc::clone(script),
+                services: Arc::clone(&config.services),
+                counters: lane_counters,
+                transactions: TransactionConfig {
+                    timers: config.timers.clone(),
+                    max_transactions: limits.transactions,
+                    max_branches: limits.branches,
+                    max_held: limits.held,
+                },
+                limits: limits.clone(),
+                dns: config.dns.clone(),
+                keys: keys.clone(),
+                server: Arc::clone(&server),
+                draining: Arc::clone(&draining),
+            };
+            let started = started.clone();
+            let thread = std::thread::Builder::new()
+                .name(format!("switchhook-{index}"))
+                .spawn(move || run(parts, &started))?;
+            if let Some(mail) = mail.get(index).cloned() {
+                lanes.push(Handle { mail, thread });
+            }
+        }
+        drop(started);
+        for _ in &lanes {
+            match begun.recv() {
+                Ok(result) => result?,
+                Err(_) => return Err(std::io::Error::other("a lane ended at once").into()),
+            }
+        }
+        Ok(Engine {
+            scripts: config.scripts,
+            locals,
+            lanes,
+            counters,
+            draining,
+            background: background_thread,
+        })
+    }
+
+    /// Our addresses.
+    pub fn locals(&self) -> &[Local] {
+        &self.locals
+    }
+
+    /// The scripts, the router first.
+    pub fn scripts(&self) -> &[Arc<Script>] {
+        &self.scripts
+    }
+
+    /// Exchanges a script's code; running transactions keep theirs. Blocks while it compiles: not for an async thread.
+    pub fn swap(&self, script: &str, wasm: &[u8]) -> Result<Swapped, SwapError> {
+        let found = self.scripts.iter().find(|other| other.name() == script);
+        let script = found.ok_or_else(|| SwapError::Unknown(script.to_owned()))?;
+        Ok(script.swap(wasm)?)
+    }
+
+    /// All counters, summed over the lanes.
+    pub fn stats(&self) -> Stats {
+        Stats::of(&self.counters)
+    }
+
+    /// Refuses new requests outside of dialogs (503) and waits until no transaction is left, or for that long.
+    pub async fn drain(&self, patience: Duration) -> Drained {
+        self.draining.store(true, Ordering::Relaxed);
+        let deadline = Instant::now() + patience;
+        loop {
+            let left = self.stats().value("transactions.alive");
+            if left == 0 || Instant::now() >= deadline {
+                return Drained { left };
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Ends all lanes and waits for their threads. Blocks: not for an async thread.
+    pub fn stop(self) {
+        for lane in &self.lanes {
+            // A lane that is gone needs no telling.
+            let _ = lane.mail.blocking_send(Mail::Stop);
+        }
+        for lane in self.lanes {
+            if lane.thread.join().is_err() {
+                tracing::error!("a lane had panicked");
+            }
+        }
+        if self.background.join().is_err() {
+            tracing::error!("the background thread had panicked");
+        }
+    }
+}
+
+/// What goes to a lane's thread.
+struct LaneParts {
+    index: usize,
+    part: Part,
+    inbox: mpsc::Receiver<Mail>,
+    back: mpsc::Receiver<Back>,
+    lanes: Vec<mpsc::Sender<Mail>>,
+    background: Background,
+    script: Arc<Script>,
+    services: Arc<Services>,
+    counters: Arc<LaneCounters>,
+    transactions: TransactionConfig,
+    limits: crate::config::EngineLimits,
+    dns: switchhook_net::Dns,
+    keys: RandomState,
+    server: Arc<str>,
+    draining: Arc<AtomicBool>,
+}
+
+fn run(parts: LaneParts, started: &std::sync::mpsc::Sender<Result<(), StartError>>) {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = started.send(Err(error.into()));
+            return;
+        }
+    };
+    LocalSet::new().block_on(&runtime, async move {
+        match lane(parts) {
+            Ok(lane) => {
+                let _ = started.send(Ok(()));
+                lane.run().await;
+            }
+            Err(error) => {
+                let _ = started.send(Err(error));
+            }
+        }
+    });
+}
+
+fn lane(parts: LaneParts) -> Result<Lane, StartError> {
+    // Each lane's own: nobody who sees one lane's names can tell another's.
+    let random = RandomState::new();
+    let seed = [0u64, 1, 2, 3].map(|n| random.hash_one(n));
+    let net = Net::new(parts.part)?;
+    let supported = supported(net.locals());
+    Ok(Lane {
+        index: parts.index,
+        net,
+        resolver: Resolver::new(&parts.dns)?,
+        tm: Manager::new(Instant::now(), seed, parts.transactions),
+        pool: Pool::new(Arc::clone(&parts.script)),
+        script: parts.script,
+        services: parts.services,
+        supported,
+        random: 0,
+        background: parts.background,
+        tasks: JoinSet::new(),
+        parked: std::collections::HashMap::new(),
+        tickets: 0,
+        waiting: std::collections::VecDeque::new(),
+        inbox: parts.inbox,
+        back: parts.back,
+        lanes: parts.lanes,
+        counters: parts.counters,
+        limits: parts.limits,
+        keys: parts.keys,
+        server: parts.server,
+        draining: parts.draining,
+        scratch: Vec::with_capacity(4096),
+        reply_source: None,
+        events: std::collections::VecDeque::new(),
+        mail: std::collections::VecDeque::new(),
+        done: std::collections::VecDeque::new(),
+        returned: std::collections::VecDeque::new(),
+    })
+}

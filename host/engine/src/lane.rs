@@ -1,0 +1,283 @@
+//! A lane: one thread with its own sockets, transactions, timers and guest instances. It shares nothing with others on the way
+//! of a UDP message: no lock, no thread hop.
+//!
+//! All messages of one Call-ID belong to one lane, chosen by a keyed hash. A message that arrives elsewhere is handed over
+//! once, through a bounded inbox; when that is full it is dropped and counted, as a full socket would.
+//!
+//! The loop: wait; read a batch; work each message off, down to the datagrams to send; do what is due; send the batch.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use ahash::RandomState;
+use bytes::Bytes;
+use switchhook_net::resolver::Resolver;
+use switchhook_net::{Event as NetEvent, Net};
+use switchhook_script::{Event, Pool, Script, Services};
+use switchhook_sip::flow::{Destination, Source};
+use switchhook_sip::message::{Message, refuse};
+use switchhook_sip::resolve::Supported;
+use switchhook_sip::transaction::{Manager, Output};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Sleep;
+
+use crate::background::{Back, Background};
+use crate::config::EngineLimits;
+use crate::context::Context;
+use crate::guest::{Done, Job, Waiting};
+use crate::stats::LaneCounters;
+
+/// Mail taken in one go.
+const MAIL: usize = 256;
+/// How often a lane wakes while events wait for an instance.
+const RETRY: Duration = Duration::from_millis(2);
+/// How long a lane sleeps at most, so that it looks after what has no timer of its own.
+const NAP: Duration = Duration::from_millis(500);
+
+/// What a lane is told by others.
+pub(crate) enum Mail {
+    /// A message whose Call-ID is this lane's.
+    Message(Message, Source),
+    /// The lane is to end.
+    Stop,
+}
+
+/// See the module's header.
+pub(crate) struct Lane {
+    pub(crate) index: usize,
+    pub(crate) net: Net,
+    pub(crate) resolver: Resolver,
+    pub(crate) tm: Manager<Box<Context>>,
+    pub(crate) script: Arc<Script>,
+    pub(crate) services: Arc<Services>,
+    /// What our listeners can send with.
+    pub(crate) supported: Supported,
+    /// Counts look-ups: hashed, it chooses among equal servers.
+    pub(crate) random: u64,
+    pub(crate) pool: Pool,
+    pub(crate) background: Background,
+    /// Guests that wait in a host call, and questions to the DNS.
+    pub(crate) tasks: JoinSet<Done>,
+    /// What guests elsewhere were asked, by ticket.
+    pub(crate) parked: HashMap<u64, Job>,
+    pub(crate) tickets: u64,
+    /// Events without an instance.
+    pub(crate) waiting: VecDeque<(Waiting, Event)>,
+    pub(crate) inbox: mpsc::Receiver<Mail>,
+    pub(crate) back: mpsc::Receiver<Back>,
+    pub(crate) lanes: Vec<mpsc::Sender<Mail>>,
+    pub(crate) counters: Arc<LaneCounters>,
+    pub(crate) limits: EngineLimits,
+    /// Keys of the hashes that all lanes must agree on.
+    pub(crate) keys: RandomState,
+    pub(crate) server: Arc<str>,
+    pub(crate) draining: Arc<AtomicBool>,
+    pub(crate) scratch: Vec<u8>,
+    /// Where the reply came from that the transaction layer works on.
+    pub(crate) reply_source: Option<Source>,
+    pub(crate) events: VecDeque<NetEvent>,
+    pub(crate) mail: VecDeque<Mail>,
+    pub(crate) done: VecDeque<Done>,
+    pub(crate) returned: VecDeque<Back>,
+}
+
+impl Lane {
+    /// Works until it is told to stop.
+    pub(crate) async fn run(mut self) {
+        let mut sleep = Box::pin(tokio::time::sleep(NAP));
+        let mut swept = Instant::now();
+        loop {
+            self.wait(&mut sleep).await;
+            self.net.receive(&mut self.events);
+            self.work();
+            while let Some(mail) = self.mail.pop_front() {
+                match mail {
+                    Mail::Message(message, source) => {
+                        self.counters.handed_over.count();
+                        self.take(message, source);
+                    }
+                    Mail::Stop => return,
+                }
+            }
+            let now = Instant::now();
+            while let Some(done) = self.done.pop_front() {
+                match done {
+                    Done::Guest(ticket, finished) => self.came_back(now, ticket, *finished),
+                    Done::Busy(ticket, running) => self.go_on(now, ticket, running),
+                    Done::Relay(relay, answer) => self.located(now, relay, answer),
+                }
+                self.drain(now);
+            }
+            while let Some(Back { ticket, finished }) = self.returned.pop_front() {
+                self.came_back(now, ticket, finished);
+                self.drain(now);
+            }
+            if !self.waiting.is_empty() {
+                self.retry_waiting(now);
+            }
+            self.tm.on_timer(now);
+            self.drain(now);
+            self.net.flush(&mut self.events);
+            // What could not be sent, and what followed from that.
+            self.work();
+            self.net.flush(&mut self.events);
+            self.counters.alive.set(self.tm.usage().transactions as u64);
+            if now.duration_since(swept) >= self.limits.housekeeping {
+                swept = now;
+                self.housekeeping(now);
+            }
+        }
+    }
+
+    /// Waits for anything to do.
+    async fn wait(&mut self, sleep: &mut Pin<Box<Sleep>>) {
+        let now = Instant::now();
+        let mut due = now + NAP;
+        if !self.waiting.is_empty() {
+            due = now + RETRY;
+        }
+        if let Some(deadline) = self.tm.deadline() {
+            due = due.min(deadline);
+        }
+        if !self.events.is_empty() {
+            due = now;
+        }
+        sleep.as_mut().reset(due.into());
+        poll_fn(|task| {
+            let mut ready = self.net.poll_ready(task).is_ready();
+            while self.mail.len() < MAIL
+                && let Poll::Ready(Some(mail)) = self.inbox.poll_recv(task)
+            {
+                self.mail.push_back(mail);
+                ready = true;
+            }
+            while let Poll::Ready(Some(back)) = self.back.poll_recv(task) {
+                self.returned.push_back(back);
+                ready = true;
+            }
+            while let Poll::Ready(Some(done)) = self.tasks.poll_join_next(task) {
+                // A task that panicked took its job with it; the transaction's timers end what waited.
+                if let Ok(done) = done {
+                    self.done.push_back(done);
+                }
+                ready = true;
+            }
+            ready |= sleep.as_mut().poll(task).is_ready();
+            if ready {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+
+    /// Works the network's events off.
+    fn work(&mut self) {
+        while let Some(event) = self.events.pop_front() {
+            match event {
+                NetEvent::Message { bytes, source } => self.parse(bytes, source),
+                NetEvent::Failed {
+                    bytes,
+                    destination,
+                    error,
+                } => {
+                    let now = Instant::now();
+                    self.send_failed(now, &bytes, destination, &error);
+                    self.drain(now);
+                }
+            }
+        }
+    }
+
+    /// Reads a message and takes it to the lane it belongs to.
+    fn parse(&mut self, bytes: Bytes, source: Source) {
+        let parsed = if source.transport.is_stream() {
+            Message::parse_stream(bytes.clone(), &switchhook_sip::message::Limits::default())
+        } else {
+            Message::parse(bytes.clone())
+        };
+        let message = match parsed {
+            Ok(message) => message,
+            Err(malformed) => {
+                return self.send_refusal(refuse(&bytes, &malformed, None), &source);
+            }
+        };
+        if self.lanes.len() > 1
+            && let Ok(call_id) = message.call_id()
+        {
+            let lane = (self.keys.hash_one(call_id) % self.lanes.len() as u64) as usize;
+            if lane != self.index
+                && let Some(other) = self.lanes.get(lane)
+            {
+                if other.try_send(Mail::Message(message, source)).is_err() {
+                    self.counters.handover_full.count();
+                }
+                return;
+            }
+        }
+        self.take(message, source);
+    }
+
+    /// Takes a message that is this lane's.
+    fn take(&mut self, message: Message, source: Source) {
+        let now = Instant::now();
+        if message.is_request() {
+            self.request(now, message, source);
+        } else {
+            self.reply(now, message, source);
+        }
+        self.drain(now);
+    }
+
+    /// Answers what can't be read, where it can be answered; else drops it.
+    pub(crate) fn send_refusal(&mut self, refusal: Option<Bytes>, source: &Source) {
+        match refusal {
+            Some(bytes) => {
+                self.counters.malformed.count();
+                self.send(source.back(), bytes);
+            }
+            None => self.counters.dropped.count(),
+        }
+    }
+
+    /// Does what the transaction layer asks, until it asks no more.
+    pub(crate) fn drain(&mut self, now: Instant) {
+        while let Some(output) = self.tm.poll() {
+            match output {
+                Output::Send {
+                    bytes, destination, ..
+                } => self.send(destination, bytes),
+                Output::Reply {
+                    key,
+                    branch,
+                    id,
+                    message,
+                    again: _,
+                } => match self.reply_source {
+                    Some(source) => self.onreply(now, key, branch, id, message, source),
+                    None => {
+                        let _ = self.tm.pass(now, id, None);
+                    }
+                },
+                Output::Failure { key, best } => self.failure(now, key, best),
+                Output::Terminated { .. } => {}
+            }
+        }
+    }
+
+    pub(crate) fn send(&mut self, destination: Destination, bytes: Bytes) {
+        self.counters.sent(&bytes);
+        self.net.send(destination, bytes);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}

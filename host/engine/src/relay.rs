@@ -1,0 +1,587 @@
+//! Sending a request on: one target after the other becomes a branch, then all go out by the script's order.
+//!
+//! A [`Relay`] is a step machine that owns its progress: it may stop at a name that must be resolved, or at a branch or onsend
+//! route whose guest waits, and goes on when the answer is there. Nothing is sent before all targets are ready, so that the
+//! order holds. While it is under way its transaction counts as busy.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use switchhook_net::Local;
+use switchhook_script::{Current, Event, Generation, Order, Outcome, Route, Target};
+use switchhook_sip::flow::{Destination, Source, Transport};
+use switchhook_sip::message::Method;
+use switchhook_sip::proxy::{Aim, Breadth, Interface, RecordRoute, Shares, Stamp, aim, stamp};
+use switchhook_sip::transaction::{Best, Branch, BranchId, Key, Refusal};
+
+use crate::forward::Problem;
+use crate::guest::{Done, Ended, Job};
+use crate::lane::Lane;
+use crate::request::Settings;
+use crate::resolve::{Answer, Place, Search, place};
+
+/// A request that is being sent on.
+pub(crate) struct Relay {
+    pub(crate) generation: Arc<Generation>,
+    way: Way,
+    order: Order,
+    targets: VecDeque<Target>,
+    /// The target at work.
+    leg: Option<Leg>,
+    /// Those that are ready, with their q.
+    ready: Vec<(u16, Branch)>,
+    /// Rendered, where there is no transaction.
+    bare: Option<(Destination, Bytes)>,
+    /// Max-Breadth for each target that is still to come (RFC 5393).
+    breadth: Option<Shares>,
+    /// The worst thing that kept a target from becoming a branch.
+    problem: Option<Problem>,
+    attempt: Try,
+}
+
+/// Whether this is the request's first relay or a failure route's further one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Try {
+    First,
+    AfterFailure,
+}
+
+enum Way {
+    /// Through a transaction, whose context has the request.
+    Stateful(Key),
+    /// Without (RFC 3261 16.11).
+    Stateless {
+        source: Source,
+        request: Current,
+        record_route: Option<String>,
+    },
+}
+
+/// One target on its way to a branch.
+struct Leg {
+    target: Target,
+    index: u32,
+    current: Current,
+    next_hop: Option<String>,
+    breadth: Option<u32>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    /// The branch route is to run.
+    BranchRoute,
+    /// The next hop is to be found.
+    Locate,
+    /// It goes there; Via and the rest are to be written.
+    Address(Transport, SocketAddr),
+    /// It is written; the onsend route is to look at it.
+    OnsendRoute(Destination, Option<BranchId>),
+    /// Nothing stands in its way.
+    Ready(Destination, Option<BranchId>),
+}
+
+/// The relay, to go on with; `None` where something must be waited for and has it.
+type Next = Option<Box<Relay>>;
+
+impl Relay {
+    pub(crate) fn new(
+        key: Key,
+        generation: Arc<Generation>,
+        targets: Vec<Target>,
+        order: Order,
+        attempt: Try,
+    ) -> Relay {
+        Relay {
+            generation,
+            way: Way::Stateful(key),
+            order,
+            targets: targets.into(),
+            leg: None,
+            ready: Vec::new(),
+            bare: None,
+            breadth: None,
+            problem: None,
+            attempt,
+        }
+    }
+
+    pub(crate) fn stateless(
+        generation: Arc<Generation>,
+        source: Source,
+        request: Current,
+        next_hop: Option<String>,
+        record_route: Option<String>,
+    ) -> Relay {
+        let target = Target {
+            uri: String::from_utf8_lossy(request.view().request_uri()).into_owned(),
+            next_hop,
+            path: Vec::new(),
+            q: 1000,
+            flow: None,
+        };
+        Relay {
+            generation,
+            way: Way::Stateless {
+                source,
+                request,
+                record_route,
+            },
+            order: Order::Parallel,
+            targets: VecDeque::from([target]),
+            leg: None,
+            ready: Vec::new(),
+            bare: None,
+            breadth: None,
+            problem: None,
+            attempt: Try::First,
+        }
+    }
+
+    pub(crate) fn key(&self) -> Option<Key> {
+        match self.way {
+            Way::Stateful(key) => Some(key),
+            Way::Stateless { .. } => None,
+        }
+    }
+
+    /// How many branches each target may spread over. Targets that are tried one after the other each get the whole.
+    fn shares(&self, request: &Current) -> Result<Shares, Problem> {
+        let at_once = match self.order {
+            Order::Parallel => self.targets.len() + 1,
+            Order::Serial => 1,
+        };
+        Ok(Breadth::of(request.view())?.share(at_once)?)
+    }
+
+    /// Drops the target at work. The worst problem is what the caller is told if no target is left.
+    fn skip(&mut self, problem: Option<Problem>) {
+        self.leg = None;
+        if let Some(problem) = problem {
+            tracing::debug!(%problem, "a target was left out");
+            self.problem = self.problem.take().or(Some(problem));
+        }
+    }
+}
+
+impl Lane {
+    /// Works a relay until it is sent or must wait.
+    pub(crate) fn relay(&mut self, now: Instant, mut relay: Box<Relay>) {
+        self.busy(relay.key());
+        if relay.leg.is_none() && relay.targets.is_empty() && relay.ready.is_empty() {
+            self.target_request_uri(&mut relay);
+        }
+        loop {
+            if relay.leg.is_none() {
+                let Some(target) = relay.targets.pop_front() else {
+                    return self.dispatch(now, *relay);
+                };
+                self.begin(&mut relay, target);
+                continue;
+            }
+            match self.step(now, relay) {
+                Some(back) => relay = back,
+                None => return,
+            }
+        }
+    }
+
+    /// Without targets: to the request URI as the script left it.
+    fn target_request_uri(&mut self, relay: &mut Relay) {
+        let context = relay.key().and_then(|key| self.tm.data(key));
+        if let Some(context) = context {
+            let uri = context.request.view().request_uri();
+            relay.targets.push_back(Target {
+                uri: String::from_utf8_lossy(uri).into_owned(),
+                next_hop: context.next_hop.clone(),
+                path: Vec::new(),
+                q: 1000,
+                flow: None,
+            });
+        }
+    }
+
+    /// Takes the next target on.
+    fn begin(&mut self, relay: &mut Relay, target: Target) {
+        let (current, index) = match &relay.way {
+            Way::Stateless { request, .. } => (request.clone(), 0),
+            Way::Stateful(key) => {
+                let most = self.limits.branches;
+                let Some(context) = self.tm.data_mut(*key) else {
+                    return;
+                };
+                if context.branches as usize >= most {
+                    return relay.skip(Some(Problem::TooMany));
+                }
+                let index = context.branches;
+                context.branches += 1;
+                (context.request.clone(), index)
+            }
+        };
+        if relay.breadth.is_none() {
+            match relay.shares(&current) {
+                Ok(shares) => relay.breadth = Some(shares),
+                Err(problem) => {
+                    relay.targets.clear();
+                    return relay.skip(Some(problem));
+                }
+            }
+        }
+        let mut leg = Leg {
+            next_hop: target.next_hop.clone(),
+            target,
+            index,
+            current,
+            breadth: relay.breadth.as_mut().and_then(Iterator::next).flatten(),
+            stage: Stage::BranchRoute,
+        };
+        let uri = leg.target.uri.as_bytes();
+        if uri != leg.current.view().request_uri() {
+            // A URI that can't be read leaves the old one in place; the script's host calls refuse such targets.
+            let _ = leg.current.edits.set_request_uri(&leg.current.message, uri);
+        }
+        relay.leg = Some(leg);
+    }
+
+    fn step(&mut self, now: Instant, mut relay: Box<Relay>) -> Next {
+        let Some(leg) = relay.leg.as_mut() else {
+            return Some(relay);
+        };
+        match leg.stage {
+            Stage::BranchRoute => {
+                leg.stage = Stage::Locate;
+                self.branch_route(now, relay)
+            }
+            Stage::Locate => match self.locate(leg) {
+                Ok(Place::Known(transport, remote)) => {
+                    leg.stage = Stage::Address(transport, remote);
+                    Some(relay)
+                }
+                Ok(Place::Ask(search)) => self.ask(relay, search),
+                Err(problem) => {
+                    relay.skip(Some(problem));
+                    Some(relay)
+                }
+            },
+            Stage::Address(transport, remote) => {
+                match self.write(&relay.way, relay.leg.as_mut(), transport, remote) {
+                    Ok(()) => {}
+                    Err(problem) => relay.skip(Some(problem)),
+                }
+                Some(relay)
+            }
+            Stage::OnsendRoute(destination, id) => {
+                leg.stage = Stage::Ready(destination, id);
+                self.onsend_route(now, relay, destination)
+            }
+            Stage::Ready(destination, id) => {
+                self.ready(&mut relay, destination, id);
+                Some(relay)
+            }
+        }
+    }
+
+    fn branch_route(&mut self, now: Instant, mut relay: Box<Relay>) -> Next {
+        let (Some(key), Some(leg)) = (relay.key(), relay.leg.as_mut()) else {
+            return Some(relay);
+        };
+        let Some(context) = self.tm.data_mut(key) else {
+            return Some(relay);
+        };
+        let Some(name) = context.routes.branch.clone() else {
+            return Some(relay);
+        };
+        let route = Route::Branch {
+            name,
+            index: leg.index,
+        };
+        if !relay.generation.handles(&route) {
+            return Some(relay);
+        }
+        let mut event = Event::new(route, Some(leg.current.clone()), None);
+        context.lend(&mut event);
+        event.next_hop.clone_from(&leg.next_hop);
+        let generation = Arc::clone(&relay.generation);
+        self.call(now, &generation, event, Job::Relay(relay));
+        None
+    }
+
+    fn onsend_route(&mut self, now: Instant, mut relay: Box<Relay>, to: Destination) -> Next {
+        let Some(leg) = relay.leg.as_mut() else {
+            return Some(relay);
+        };
+        if !relay.generation.handles_onsend() {
+            return Some(relay);
+        }
+        let context = match relay.way {
+            Way::Stateful(key) => self.tm.data_mut(key),
+            Way::Stateless { .. } => None,
+        };
+        let mut event = Event::new(Route::Onsend, Some(leg.current.clone()), None);
+        if let Some(context) = context {
+            context.lend(&mut event);
+        }
+        event.destination = Some(to);
+        let generation = Arc::clone(&relay.generation);
+        self.call(now, &generation, event, Job::Relay(relay));
+        None
+    }
+
+    /// A branch route or an onsend route has ended.
+    pub(crate) fn relay_guest_done(&mut self, now: Instant, mut relay: Box<Relay>, ended: Ended) {
+        let Ended { mut event, outcome } = ended;
+        let onsend = matches!(event.route, Route::Onsend);
+        let next_hop = event.next_hop.take();
+        let request = event.request.take();
+        let dropped = match outcome {
+            Ok(Outcome::Done) => false,
+            Ok(Outcome::Drop) => true,
+            // wit/routes.wit: a branch whose route failed is dropped, a request whose onsend route failed goes on.
+            Err(_) => !onsend,
+        };
+        if let Some(key) = relay.key() {
+            let mut settings = Settings::default();
+            for decision in std::mem::take(&mut event.decisions) {
+                settings.take(decision);
+            }
+            if let Some(context) = self.tm.data_mut(key) {
+                context.vars = std::mem::take(&mut event.vars);
+                context.targets = std::mem::take(&mut event.targets);
+            }
+            self.keep(key, &mut event, &settings);
+        }
+        if dropped {
+            relay.skip(None);
+        } else if let (Some(leg), Some(current), false) = (relay.leg.as_mut(), request, onsend) {
+            leg.current = current;
+            leg.next_hop = next_hop;
+        }
+        self.relay(now, relay);
+    }
+
+    /// Aims the copy at its target (RFC 3261 16.6 steps 2, 3, 6, 7) and looks where that is.
+    fn locate(&mut self, leg: &mut Leg) -> Result<Place, Problem> {
+        let path: Vec<&[u8]> = leg.target.path.iter().map(String::as_bytes).collect();
+        let at = Aim {
+            uri: None,
+            path: &path,
+            next_hop: leg.next_hop.as_deref().map(str::as_bytes),
+            breadth: leg.breadth,
+        };
+        let Current { message, edits, .. } = &mut leg.current;
+        let next = aim(message, edits, &at)?;
+        let uri = next.uri(edits.view(message))?;
+        self.random = self.random.wrapping_add(1);
+        place(&uri, self.supported, self.keys.hash_one(self.random))
+    }
+
+    /// Asks the DNS; only this relay waits.
+    fn ask(&mut self, mut relay: Box<Relay>, search: Search) -> Next {
+        if self.tasks.len() >= self.limits.suspended {
+            relay.skip(Some(Problem::Unresolved(search.name().to_owned())));
+            return Some(relay);
+        }
+        self.counters.lookups.count();
+        let resolver = self.resolver.clone();
+        self.tasks.spawn_local(async move {
+            let answer = search.run(&resolver).await;
+            Done::Relay(relay, answer)
+        });
+        None
+    }
+
+    /// The DNS has answered.
+    pub(crate) fn located(&mut self, now: Instant, mut relay: Box<Relay>, answer: Answer) {
+        match (answer, relay.leg.as_mut()) {
+            (Ok((transport, remote)), Some(leg)) => leg.stage = Stage::Address(transport, remote),
+            (Err(problem), _) => {
+                self.counters.unresolved.count();
+                relay.skip(Some(problem));
+            }
+            (Ok(_), None) => {}
+        }
+        self.relay(now, relay);
+    }
+
+    /// Writes what belongs to the way it leaves by: Record-Route and Via (RFC 3261 16.6 steps 4 and 8).
+    fn write(
+        &mut self,
+        way: &Way,
+        leg: Option<&mut Leg>,
+        transport: Transport,
+        remote: SocketAddr,
+    ) -> Result<(), Problem> {
+        let Some(leg) = leg else {
+            return Ok(());
+        };
+        let id = match way {
+            Way::Stateful(_) => Some(self.tm.next_branch()),
+            Way::Stateless { .. } => None,
+        };
+        let (source, params) = match way {
+            Way::Stateless {
+                source,
+                record_route,
+                ..
+            } => (*source, record_route.as_deref()),
+            Way::Stateful(key) => match self.tm.data(*key) {
+                Some(context) => (context.source, context.record_route.as_deref()),
+                None => return Ok(()),
+            },
+        };
+        let local = self
+            .net
+            .egress(transport, remote, Some(source.local))
+            .ok_or(Problem::NoListener(transport))?;
+        let came = self
+            .net
+            .locals()
+            .iter()
+            .find(|ours| ours.transport == source.transport && ours.address == source.local);
+        let Current { message, edits, .. } = &mut leg.current;
+        let mark = &self.services.loop_key;
+        let branch = match id {
+            Some(id) => format!("{id}.{}", mark.mark(message)),
+            None => mark.stateless_branch(message),
+        };
+        let from = came.unwrap_or(local);
+        let written = Stamp {
+            via: interface(local),
+            branch: branch.as_bytes(),
+            rport: false,
+            record_route: params.map(|params| RecordRoute {
+                from: interface(from),
+                params,
+            }),
+        };
+        stamp(message, edits, &written)?;
+        if transport.is_stream() {
+            edits.add_content_length(message)?;
+        }
+        let destination = Destination {
+            transport,
+            remote,
+            local: Some(local.address),
+            flow: leg.target.flow,
+        };
+        leg.stage = Stage::OnsendRoute(destination, id);
+        Ok(())
+    }
+
+    /// Renders a branch.
+    fn ready(&mut self, relay: &mut Relay, destination: Destination, id: Option<BranchId>) {
+        let Some(leg) = relay.leg.take() else {
+            return;
+        };
+        self.scratch.clear();
+        leg.current.view().render(&mut self.scratch);
+        let bytes = Bytes::copy_from_slice(&self.scratch);
+        let Some(id) = id else {
+            relay.bare = Some((destination, bytes));
+            return;
+        };
+        let wait = relay
+            .key()
+            .and_then(|key| self.tm.data(key))
+            .map(|context| context.wait)
+            .unwrap_or_default();
+        let branch = Branch {
+            id,
+            bytes,
+            destination,
+            wait,
+        };
+        relay.ready.push((leg.target.q, branch));
+    }
+
+    /// Every target is ready or left out: sends.
+    fn dispatch(&mut self, now: Instant, mut relay: Relay) {
+        match relay.way {
+            Way::Stateless {
+                source, request, ..
+            } => match relay.bare.take() {
+                Some((destination, bytes)) => self.send(destination, bytes),
+                None => {
+                    if let Some(problem) = relay.problem
+                        && request.message.method() != Method::Ack
+                    {
+                        let status = problem.status();
+                        let _ = self.tm.answer_without_state(
+                            &request.message,
+                            &source,
+                            status,
+                            "",
+                            &[],
+                        );
+                    }
+                }
+            },
+            Way::Stateful(key) => {
+                if relay.ready.is_empty() {
+                    return self.nowhere(now, key, &relay);
+                }
+                let sent = self.fork(now, key, &mut relay);
+                if let Err(refusal) = sent {
+                    tracing::debug!(%refusal, "a relay came too late");
+                    if relay.attempt == Try::AfterFailure {
+                        let _ = self.tm.forward_best(now, key);
+                    }
+                }
+                self.release(now, key);
+            }
+        }
+    }
+
+    fn fork(&mut self, now: Instant, key: Key, relay: &mut Relay) -> Result<(), Refusal> {
+        let mut ready = std::mem::take(&mut relay.ready);
+        if relay.order == Order::Parallel {
+            let branches: Vec<Branch> = ready.into_iter().map(|(_, branch)| branch).collect();
+            return self.tm.relay(now, key, branches);
+        }
+        // Stable: those of equal q keep the script's order.
+        ready.sort_by_key(|(q, _)| std::cmp::Reverse(*q));
+        let mut groups = ready.into_iter().peekable();
+        let mut first = true;
+        while let Some((q, branch)) = groups.next() {
+            let mut group = vec![branch];
+            while let Some((_, branch)) = groups.next_if(|(other, _)| *other == q) {
+                group.push(branch);
+            }
+            if std::mem::take(&mut first) {
+                self.tm.relay(now, key, group)?;
+            } else {
+                self.tm.queue(key, group)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// No target is left to send to: to the failure route where one is armed, else the caller is told.
+    fn nowhere(&mut self, now: Instant, key: Key, relay: &Relay) {
+        let status = relay.problem.as_ref().map_or(500, Problem::status);
+        let armed = self.tm.data_mut(key).is_some_and(|context| {
+            context.busy = false;
+            context.routes.failure.is_some() && (context.branches as usize) < self.limits.branches
+        });
+        if armed {
+            let best = Best {
+                branch: None,
+                status,
+                message: None,
+            };
+            return self.failure(now, key, best);
+        }
+        self.give_best(now, key, status);
+        self.release(now, key);
+    }
+}
+
+fn interface(local: &Local) -> Interface<'_> {
+    Interface {
+        transport: local.transport,
+        sent_by: &local.sent_by,
+    }
+}

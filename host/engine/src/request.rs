@@ -1,0 +1,368 @@
+//! A request's way: into the transaction layer, through the script's request route, out as what the script decided.
+//!
+//! Without a transaction until something needs one: a non-INVITE that the guest answers at once is answered without state, and a
+//! copy of it would be answered anew. Relaying, INVITE, and a guest that waits make the transaction.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use switchhook_script::{Answer, Current, Decision, Event, Generation, Outcome, Route};
+use switchhook_sip::flow::Source;
+use switchhook_sip::message::{Edits, Message, Method, refuse};
+use switchhook_sip::proxy::mark_source;
+use switchhook_sip::transaction::{Arms, Arrival, Key, NotCreated, Wait};
+
+use crate::context::Context;
+use crate::guest::{Ended, Job};
+use crate::lane::Lane;
+use crate::relay::{Relay, Try};
+
+/// A request on its way through the request route.
+pub(crate) struct Request {
+    pub(crate) message: Arc<Message>,
+    pub(crate) source: Source,
+    pub(crate) generation: Arc<Generation>,
+    /// Its server transaction, as soon as there is one.
+    pub(crate) key: Option<Key>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// To be answered or relayed.
+    Plain,
+    /// An ACK to a 2xx: relayed without state, never answered.
+    Ack,
+    /// A CANCEL of what we do not know: without state.
+    Cancel,
+}
+
+impl Request {
+    /// Whether a transaction must wait for its guest. ACK never has one, a CANCEL without its INVITE needs none.
+    pub(crate) fn wants_transaction(&self) -> bool {
+        self.kind == Kind::Plain
+    }
+}
+
+impl Lane {
+    /// Takes a request from the network or another lane.
+    pub(crate) fn request(&mut self, now: Instant, message: Message, source: Source) {
+        self.counters.request(message.method());
+        if let Err(malformed) = message.check() {
+            return self.refuse(&message, &malformed, &source);
+        }
+        let message = Arc::new(message);
+        let kind = match self.tm.on_request(now, &message, &source) {
+            Err(malformed) => return self.refuse(&message, &malformed, &source),
+            Ok(Arrival::Absorbed) => {
+                self.counters.absorbed.count();
+                return;
+            }
+            Ok(Arrival::Cancelled(key)) => {
+                if let Some(context) = self.tm.data_mut(key) {
+                    context.cancelled = true;
+                }
+                return;
+            }
+            Ok(Arrival::New { .. }) => Kind::Plain,
+            Ok(Arrival::Ack { .. }) => Kind::Ack,
+            Ok(Arrival::CancelUnmatched) => Kind::Cancel,
+        };
+        if kind == Kind::Plain && self.is_draining() && !is_in_dialog(&message) {
+            self.counters.draining.count();
+            return self.unavailable(&message, &source);
+        }
+        let generation = Arc::clone(self.pool.current());
+        let mut edits = Edits::default();
+        // The Via was read before, so this can only fail for an address that does not fit: impossible.
+        let _ = mark_source(&message, &mut edits, &source, false);
+        let current = Current {
+            message: Arc::clone(&message),
+            edits,
+            source,
+        };
+        let event = Event::new(Route::Request, Some(current), None);
+        let request = Request {
+            message,
+            source,
+            generation: Arc::clone(&generation),
+            key: None,
+            kind,
+        };
+        self.call(now, &generation, event, Job::Request(request));
+    }
+
+    fn refuse(
+        &mut self,
+        message: &Message,
+        malformed: &switchhook_sip::message::Malformed,
+        source: &Source,
+    ) {
+        self.send_refusal(refuse(message.bytes(), malformed, None), source);
+    }
+
+    /// Answers 503 with Retry-After, without state.
+    fn unavailable(&mut self, message: &Message, source: &Source) {
+        let after = self.limits.retry_after.to_string();
+        let extra: [(&[u8], &[u8]); 1] = [(b"Retry-After", after.as_bytes())];
+        let _ = self
+            .tm
+            .answer_without_state(message, source, 503, "", &extra);
+    }
+
+    /// Makes the request's transaction. `None`, and the request answered 503, where there are too many.
+    pub(crate) fn open(&mut self, now: Instant, request: &mut Request) -> Option<Key> {
+        if let Some(key) = request.key {
+            return Some(key);
+        }
+        let context = Box::new(Context::new(
+            request.generation.pin(),
+            request.source,
+            Current::new(Arc::clone(&request.message), request.source),
+        ));
+        let message = Arc::clone(&request.message);
+        match self.tm.create(now, message, &request.source, context) {
+            Ok(key) => {
+                self.counters.created.count();
+                request.key = Some(key);
+                Some(key)
+            }
+            Err(NotCreated::Full(_)) => {
+                self.counters.full.count();
+                self.unavailable(&request.message, &request.source);
+                None
+            }
+            // It was new a moment ago and is a request: nothing else can have come between.
+            Err(_) => None,
+        }
+    }
+
+    /// No guest can run for the request.
+    pub(crate) fn request_given_up(&mut self, now: Instant, request: &Request) {
+        match request.key {
+            _ if request.kind == Kind::Ack => {}
+            None => self.unavailable(&request.message, &request.source),
+            Some(key) => {
+                let after = self.limits.retry_after.to_string();
+                let extra: [(&[u8], &[u8]); 1] = [(b"Retry-After", after.as_bytes())];
+                let _ = self.tm.answer(now, key, 503, "", &extra);
+                self.release(now, key);
+            }
+        }
+    }
+
+    /// The request route has ended: carries out what it decided.
+    pub(crate) fn request_done(&mut self, now: Instant, mut request: Request, ended: Ended) {
+        let Ended { mut event, outcome } = ended;
+        let decisions = std::mem::take(&mut event.decisions);
+        let decided = decisions.iter().any(|decision| {
+            matches!(
+                decision,
+                Decision::Relay { .. } | Decision::Forward | Decision::Respond(_)
+            )
+        });
+        match outcome {
+            Ok(Outcome::Done) if decided => self.carry_out(now, &mut request, event, decisions),
+            Ok(Outcome::Done) => {
+                if request.kind != Kind::Ack {
+                    self.counters.undecided.count();
+                    tracing::warn!(
+                        script = self.script.name(),
+                        generation = %request.generation.id(),
+                        method = %request.message.method(),
+                        call_id = %String::from_utf8_lossy(request.message.call_id().unwrap_or_default()),
+                        "the request route decided nothing"
+                    );
+                }
+                self.error_reply(now, &mut request);
+            }
+            Ok(Outcome::Drop) => {
+                if let Some(key) = request.key {
+                    self.tm.terminate(key);
+                }
+            }
+            Err(_) => self.error_reply(now, &mut request),
+        }
+        if let Some(key) = request.key {
+            self.release(now, key);
+        }
+    }
+
+    /// The configured answer to a request whose script failed.
+    fn error_reply(&mut self, now: Instant, request: &mut Request) {
+        let reply = self.script.error_reply();
+        let answer = Answer {
+            status: reply.status,
+            reason: reply.reason.clone(),
+            headers: Vec::new(),
+            body: None,
+        };
+        self.respond(now, request, &answer, false);
+    }
+
+    fn carry_out(
+        &mut self,
+        now: Instant,
+        request: &mut Request,
+        mut event: Event,
+        decisions: Vec<Decision>,
+    ) {
+        let mut settings = Settings::default();
+        for decision in decisions {
+            match decision {
+                Decision::Respond(answer) => {
+                    self.respond(now, request, &answer, event.force_rport);
+                }
+                Decision::Relay { .. } | Decision::Forward if request.kind != Kind::Plain => {
+                    self.forward(now, request, &mut event, &settings);
+                }
+                Decision::Forward => self.forward(now, request, &mut event, &settings),
+                Decision::Relay { targets, order } => {
+                    let Some(key) = self.open(now, request) else {
+                        return;
+                    };
+                    self.keep(key, &mut event, &settings);
+                    let relay = Relay::new(
+                        key,
+                        Arc::clone(&request.generation),
+                        targets,
+                        order,
+                        Try::First,
+                    );
+                    self.relay(now, Box::new(relay));
+                }
+                Decision::Cancel => {
+                    if let Some(key) = request.key {
+                        let _ = self.tm.cancel(now, key);
+                    }
+                }
+                other => settings.take(other),
+            }
+        }
+        if let Some(key) = request.key {
+            self.keep(key, &mut event, &settings);
+        }
+    }
+
+    /// Puts what the route left behind into its transaction.
+    pub(crate) fn keep(&mut self, key: Key, event: &mut Event, settings: &Settings) {
+        let Some(context) = self.tm.data_mut(key) else {
+            return;
+        };
+        if let Some(request) = event.request.take() {
+            context.request = request;
+            context.settle(event);
+        }
+        settings.apply(context);
+        let arms = Arms {
+            failure: context.routes.failure.is_some(),
+            replies: context.routes.reply.is_some(),
+        };
+        let force_rport = context.force_rport;
+        self.tm.arm(key, arms);
+        if force_rport {
+            self.tm.answer_to_source(key);
+        }
+    }
+
+    fn forward(&mut self, now: Instant, request: &Request, event: &mut Event, settings: &Settings) {
+        let Some(current) = event.request.clone() else {
+            return;
+        };
+        let record_route = settings.record_route.clone().flatten();
+        let relay = Relay::stateless(
+            Arc::clone(&request.generation),
+            request.source,
+            current,
+            event.next_hop.clone(),
+            record_route,
+        );
+        self.relay(now, Box::new(relay));
+    }
+
+    /// Answers a request: without state where it can be, else through its transaction.
+    fn respond(&mut self, now: Instant, request: &mut Request, answer: &Answer, force_rport: bool) {
+        if request.kind == Kind::Ack {
+            return;
+        }
+        let stateful = request.message.method() == Method::Invite && request.kind == Kind::Plain;
+        if request.key.is_none() && stateful && self.open(now, request).is_none() {
+            return;
+        }
+        match request.key {
+            Some(key) => {
+                if force_rport {
+                    self.tm.answer_to_source(key);
+                }
+                self.respond_in(now, key, &request.message, &request.source, answer);
+            }
+            None => {
+                let bytes =
+                    self.render_answer(&request.message, &request.source, answer, force_rport);
+                if let Some((bytes, destination)) = bytes {
+                    self.send(destination, bytes);
+                }
+            }
+        }
+    }
+}
+
+/// What a route sets for the transaction, in the order it was set.
+#[derive(Default)]
+pub(crate) struct Settings {
+    record_route: Option<Option<String>>,
+    failure: Option<Option<Arc<str>>>,
+    reply: Option<Option<Arc<str>>>,
+    branch: Option<Option<Arc<str>>>,
+    any_reply: u32,
+    final_reply: u32,
+}
+
+impl Settings {
+    pub(crate) fn take(&mut self, decision: Decision) {
+        match decision {
+            Decision::RecordRoute(params) => self.record_route = Some(Some(params)),
+            Decision::OnFailure(route) => self.failure = Some(route),
+            Decision::OnReply(route) => self.reply = Some(route),
+            Decision::OnBranch(route) => self.branch = Some(route),
+            Decision::Timeouts {
+                any_reply,
+                final_reply,
+            } => {
+                self.any_reply = any_reply;
+                self.final_reply = final_reply;
+            }
+            Decision::Relay { .. }
+            | Decision::Forward
+            | Decision::Respond(_)
+            | Decision::Cancel => {}
+        }
+    }
+
+    fn apply(&self, context: &mut Context) {
+        if let Some(record_route) = &self.record_route {
+            context.record_route.clone_from(record_route);
+        }
+        for (set, route) in [
+            (&self.failure, &mut context.routes.failure),
+            (&self.reply, &mut context.routes.reply),
+            (&self.branch, &mut context.routes.branch),
+        ] {
+            if let Some(set) = set {
+                route.clone_from(set);
+            }
+        }
+        let span = |millis: u32| (millis > 0).then(|| Duration::from_millis(u64::from(millis)));
+        let wait = Wait {
+            first: span(self.any_reply),
+            answer: span(self.final_reply),
+        };
+        context.wait.first = wait.first.or(context.wait.first);
+        context.wait.answer = wait.answer.or(context.wait.answer);
+    }
+}
+
+/// Whether a request belongs to a dialog that exists (RFC 3261 12.2).
+fn is_in_dialog(message: &Message) -> bool {
+    message.to().is_ok_and(|to| to.tag().is_some())
+}
