@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::edit::{EditError, decimal};
 use super::header::HeaderId;
 use super::malformed::Malformed;
-use super::token::{is_token, is_token_byte, take_while, trim};
+use super::rough::{RoughField, rough_fields};
+use super::token::{is_token, is_token_byte, take_while};
 use super::view::View;
 
 /// Begins the answer to a request. Its Vias are taken as the view shows them, so `received` and `rport` belong into the
@@ -175,7 +176,10 @@ pub fn refuse(bytes: &[u8], malformed: &Malformed, to_tag: Option<&str>) -> Opti
     let mut out = Vec::with_capacity(512);
     start(&mut out, malformed.status(), &malformed.reason());
     let mut seen = Vec::new();
-    for (field, value) in RoughFields::of(bytes) {
+    for RoughField {
+        name: field, value, ..
+    } in rough_fields(bytes)
+    {
         let id = HeaderId::of(field);
         let wanted = matches!(
             id,
@@ -203,51 +207,6 @@ pub fn refuse(bytes: &[u8], malformed: &Malformed, to_tag: Option<&str>) -> Opti
     }
     finish(&mut out, b"");
     Some(out.into())
-}
-
-/// Names and values of what looks like a header field, up to the blank line or the end, without a word about the rest.
-struct RoughFields<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> RoughFields<'a> {
-    fn of(bytes: &'a [u8]) -> Self {
-        let mut fields = Self { rest: bytes };
-        fields.line();
-        fields
-    }
-
-    /// The next line and its folds, without its end.
-    fn line(&mut self) -> &'a [u8] {
-        let mut end = 0;
-        loop {
-            let rest = self.rest.get(end..).unwrap_or_default();
-            end += memchr::memchr(b'\n', rest).map_or(rest.len(), |n| n + 1);
-            if !matches!(self.rest.get(end), Some(b' ' | b'\t')) {
-                break;
-            }
-        }
-        let (line, rest) = super::token::cut(self.rest, end);
-        self.rest = rest;
-        line
-    }
-}
-
-impl<'a> Iterator for RoughFields<'a> {
-    type Item = (&'a [u8], &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let line = trim(self.line());
-            if line.is_empty() {
-                return None;
-            }
-            let (name, rest) = take_while(line, is_token_byte);
-            if let [b':', value @ ..] = trim(rest) {
-                return Some((name, trim(value)));
-            }
-        }
-    }
 }
 
 /// The usual reason phrase of a status (RFC 3261 section 21 and the IANA registry); that of its class for others.
