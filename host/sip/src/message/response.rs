@@ -165,7 +165,8 @@ const REFUSAL_LIMIT: usize = 8192;
 /// are copied as far as they are there. `None` where no answer may or can go: to a response, an ACK, a message without any
 /// Via, or what does not begin with a method (RFC 3261 8.2.6, 17.1.1.3, 18.2; RFC 4475 3.1.2).
 ///
-/// It goes back the way the bytes came; it never makes a transaction.
+/// It goes back the way the bytes came; it never makes a transaction. Without a `to_tag`, a To that has none gets one made
+/// of the bytes, so that a retransmission gets the same (RFC 3261 8.2.7).
 pub fn refuse(bytes: &[u8], malformed: &Malformed, to_tag: Option<&str>) -> Option<Bytes> {
     let head = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'))?;
     let bytes = bytes.get(head..)?;
@@ -198,7 +199,10 @@ pub fn refuse(bytes: &[u8], malformed: &Malformed, to_tag: Option<&str>) -> Opti
         );
         let untagged = || super::NameAddr::parse(value).is_ok_and(|to| to.tag().is_none());
         if id == HeaderId::To && untagged() {
-            tag(&mut out, to_tag);
+            match to_tag {
+                Some(_) => tag(&mut out, to_tag),
+                None => tag(&mut out, Some(&stateless_tag(bytes))),
+            }
         }
         out.extend_from_slice(b"\r\n");
     }
@@ -207,6 +211,13 @@ pub fn refuse(bytes: &[u8], malformed: &Malformed, to_tag: Option<&str>) -> Opti
     }
     finish(&mut out, b"");
     Some(out.into())
+}
+
+/// The same for the same bytes: FNV-1a over the first of them, which hold what tells requests apart.
+fn stateless_tag(bytes: &[u8]) -> String {
+    let step = |hash: u64, b: &u8| (hash ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
+    let hash = bytes.iter().take(2048).fold(0xcbf2_9ce4_8422_2325, step);
+    format!("{hash:016x}")
 }
 
 /// The usual reason phrase of a status (RFC 3261 section 21 and the IANA registry); that of its class for others.
