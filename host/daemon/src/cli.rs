@@ -13,6 +13,11 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Run in the foreground; prints `ready` when every listener and script is up.
+    ///
+    /// SIGTERM and SIGINT let running transactions end (`sip.drain`), a second one stops at once. SIGHUP opens the log file anew and
+    /// reloads what of the config can change while running.
+    Run(Settings),
     /// Check a config and its scripts without opening a socket.
     Check(Settings),
     /// Exchange a script while calls are up; prints the old and the new generation.

@@ -1,12 +1,14 @@
 //! `switchhook`: the daemon and its command line.
 //!
-//! From top to bottom: [`cli`] the words, [`command`] what each does, [`config`] the settings, [`admin`] commands for a running
+//! From top to bottom: [`cli`] the words, [`command`] what each does, [`config`] the settings, [`daemon`] what
+//! runs, [`admin`] commands for a running
 //! daemon, [`log`] its lines. Routing is not here: it is `switchhook_engine`'s.
 
 mod admin;
 mod cli;
 mod command;
 mod config;
+mod daemon;
 mod dirs;
 mod log;
 

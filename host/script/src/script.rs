@@ -98,6 +98,8 @@ pub struct Script {
     engine: Engine,
     linker: Linker<Context>,
     cache: Option<Cache>,
+    /// What `init` gets; at first that of the settings.
+    config: Mutex<String>,
     current: Mutex<Arc<Generation>>,
     /// Counts exchanges; lanes compare it with what they saw.
     version: AtomicU64,
@@ -135,6 +137,7 @@ impl Script {
         loader.warm(&generation)?;
         info!(script = settings.name, generation = %generation.id(), hash = %generation.hash(), "loaded");
         Ok(Arc::new(Self {
+            config: Mutex::new(settings.config.clone()),
             settings,
             shared,
             engine,
@@ -182,9 +185,19 @@ impl Script {
     /// Exchanges the code. The new module is compiled, checked, begun and warmed beside the running one, gets the state
     /// that the old one hands over, and only then takes over. Blocks. After an error nothing has changed.
     pub fn swap(&self, wasm: &[u8]) -> Result<Swapped, LoadError> {
+        let config = lock(&self.config).clone();
+        self.swap_configured(wasm, config)
+    }
+
+    /// The same with another `config` for `init`, which later swaps keep.
+    pub fn swap_configured(&self, wasm: &[u8], config: String) -> Result<Swapped, LoadError> {
         let _one_at_a_time = lock(&self.swapping);
+        let settings = Settings {
+            config,
+            ..self.settings.clone()
+        };
         let loader = Loader {
-            settings: &self.settings,
+            settings: &settings,
             shared: &self.shared,
             engine: &self.engine,
             linker: &self.linker,
@@ -204,6 +217,7 @@ impl Script {
         };
         lock(&self.draining).push(old);
         *lock(&self.current) = new;
+        *lock(&self.config) = settings.config;
         self.version.fetch_add(1, Ordering::Release);
         info!(script = self.name(), old = %swapped.old, new = %swapped.new, "swapped");
         self.sweep(now);

@@ -7,7 +7,7 @@ use super::jsonrpc::Fault;
 use crate::config::nearest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// One argument.
@@ -39,10 +39,10 @@ pub(crate) const fn optional(name: &'static str, doc: &'static str) -> Param {
 type Run<C> = Box<dyn Fn(&C, Value) -> Result<Value, Fault> + Send + Sync>;
 
 /// One method. `C` is what it acts on.
-pub(crate) struct Method<C> {
-    pub(crate) name: &'static str,
-    pub(crate) params: &'static [Param],
-    pub(crate) doc: &'static str,
+struct Method<C> {
+    name: &'static str,
+    params: &'static [Param],
+    doc: &'static str,
     run: Run<C>,
 }
 
@@ -83,8 +83,10 @@ impl<C> Registry<C> {
         );
     }
 
-    pub(crate) fn methods(&self) -> impl Iterator<Item = &Method<C>> {
-        self.methods.values()
+    /// What each method is, for `core.methods`.
+    pub(crate) fn describe(&self) -> Vec<Value> {
+        let methods = self.methods.values();
+        methods.map(|method| json!({ "name": method.name, "usage": method.usage(), "doc": method.doc, "params": method.params })).collect()
     }
 
     /// Runs a method.
@@ -110,7 +112,7 @@ impl<C> Registry<C> {
 
 impl<C> Method<C> {
     /// How it is called: `htable.get TABLE KEY`.
-    pub(crate) fn usage(&self) -> String {
+    fn usage(&self) -> String {
         let mut usage = self.name.to_owned();
         for param in self.params {
             let name = param.name.to_uppercase();
@@ -165,7 +167,6 @@ impl<C> Method<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[derive(serde::Deserialize)]
     struct Repeat {

@@ -2,6 +2,7 @@
 
 mod check;
 mod remote;
+mod run;
 
 use crate::cli::Command;
 use anyhow::Result;
@@ -10,6 +11,7 @@ use std::io::{self, Write};
 /// Runs a command to its end.
 pub(crate) fn run(command: Command) -> Result<()> {
     match command {
+        Command::Run(settings) => run::run(&settings),
         Command::Check(settings) => check::check(&settings),
         Command::Swap {
             script,

@@ -48,38 +48,50 @@ pub(crate) fn scripts(daemon: &Daemon) -> Result<()> {
         "script.list",
         &json!([]),
     )?;
-    let columns = [
-        "name",
-        "generation",
-        "hash",
-        "routes",
-        "calls",
-        "errors",
-        "draining",
+    let mut rows = vec![
+        [
+            "NAME",
+            "GENERATION",
+            "HASH",
+            "INSTANCES",
+            "TRANSACTIONS",
+            "DRAINING",
+        ]
+        .map(str::to_owned),
     ];
-    let mut rows = vec![columns.map(str::to_uppercase)];
     for script in list.as_array().map(Vec::as_slice).unwrap_or_default() {
-        rows.push(columns.map(|column| match script.get(column) {
+        let cell = |name: &str| match script.get(name) {
             Some(Value::String(text)) => text.clone(),
-            Some(Value::Array(items)) => {
-                let items: Vec<_> = items
-                    .iter()
-                    .map(|item| {
-                        item.as_str()
-                            .map_or_else(|| item.to_string(), str::to_owned)
-                    })
-                    .collect();
-                if items.is_empty() {
-                    "-".to_owned()
-                } else {
-                    items.join(",")
-                }
-            }
             Some(Value::Null) | None => "-".to_owned(),
             Some(other) => other.to_string(),
-        }));
+        };
+        let draining = script
+            .get("draining")
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let draining: Vec<_> = draining
+            .iter()
+            .filter_map(|old| old.get("generation"))
+            .map(Value::to_string)
+            .collect();
+        let draining = if draining.is_empty() {
+            "-".to_owned()
+        } else {
+            draining.join(",")
+        };
+        // Enough of the hash to compare with that of a file: sha256sum FILE.
+        let hash = cell("hash").chars().take(16).collect();
+        rows.push([
+            cell("name"),
+            cell("generation"),
+            hash,
+            cell("instances"),
+            cell("transactions"),
+            draining,
+        ]);
     }
-    let mut widths = [0; 7];
+    let mut widths = [0; 6];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());

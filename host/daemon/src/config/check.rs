@@ -249,6 +249,12 @@ impl Check<'_> {
         self.names("htable", &names);
         for (index, table) in config.htable.iter().enumerate() {
             let at = index.to_string();
+            self.size(
+                &["htable", &at, "max-bytes"],
+                table.max_bytes,
+                Size::kib(1),
+                Size::mib(65_536),
+            );
             self.positive(&["htable", &at, "max-items"], table.max_items.into());
             if table.initial.len() > table.max_items as usize {
                 let label = format!(

@@ -102,28 +102,6 @@ impl Document {
         }
         found
     }
-
-    /// Where the last key of a path was written, if it was.
-    pub(crate) fn key_place(&self, path: &[&str]) -> Option<Place> {
-        let (last, parents) = path.split_last()?;
-        let mut node = &self.root;
-        for step in parents {
-            node = match &node.value {
-                Value::Table(entries) => {
-                    &entries.iter().find(|(key, _)| same_key(&key.name, step))?.1
-                }
-                Value::Array(items) => items.get(step.parse::<usize>().ok()?)?,
-                _ => return None,
-            };
-        }
-        match &node.value {
-            Value::Table(entries) => entries
-                .iter()
-                .find(|(key, _)| same_key(&key.name, last))
-                .map(|(key, _)| key.place.clone()),
-            _ => None,
-        }
-    }
 }
 
 /// Keys are written with `-`; `_` means the same.

@@ -18,7 +18,6 @@ mod tables;
 mod units;
 pub(crate) mod users;
 
-pub(crate) use listen::Listen;
 pub(crate) use problem::Problems;
 pub(crate) use script::Script;
 pub(crate) use service::{Admin, AdminListen, Algorithm, Auth, Format, Log};
@@ -143,7 +142,8 @@ fn read_users(
         &text,
         config.auth.realm.as_deref(),
     )?;
-    Ok((users, users::exposed(path).into_iter().collect()))
+    let warnings = users::exposed(path, &users).into_iter().collect();
+    Ok((users, warnings))
 }
 
 impl Config {

@@ -4,6 +4,7 @@ use super::units::{Duration, Size};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
+use switchhook_script::Interface;
 
 /// A script. The first one routes.
 #[derive(Debug, Clone, Deserialize, serde::Serialize, JsonSchema)]
@@ -61,19 +62,19 @@ pub(crate) enum Grant {
 }
 
 impl Grant {
-    /// The interface's name in wit/.
-    pub(crate) fn interface(self) -> &'static str {
+    /// The interface of wit/ that it is.
+    pub(crate) fn interface(self) -> Interface {
         match self {
-            Self::Log => "log",
-            Self::Vars => "vars",
-            Self::Request => "request",
-            Self::Reply => "reply",
-            Self::Transport => "transport",
-            Self::Tm => "tm",
-            Self::Rr => "rr",
-            Self::Registrar => "registrar",
-            Self::Auth => "auth",
-            Self::Htable => "htable",
+            Self::Log => Interface::Log,
+            Self::Vars => Interface::Vars,
+            Self::Request => Interface::Request,
+            Self::Reply => Interface::Reply,
+            Self::Transport => Interface::Transport,
+            Self::Tm => Interface::Tm,
+            Self::Rr => Interface::Rr,
+            Self::Registrar => Interface::Registrar,
+            Self::Auth => Interface::Auth,
+            Self::Htable => Interface::Htable,
         }
     }
 }

@@ -43,6 +43,12 @@ pub(crate) enum Algorithm {
     /// RFC 8760.
     #[serde(rename = "SHA-256")]
     Sha256,
+    /// MD5 over a session's nonces too.
+    #[serde(rename = "MD5-sess")]
+    Md5Sess,
+    /// SHA-256 over a session's nonces too.
+    #[serde(rename = "SHA-256-sess")]
+    Sha256Sess,
 }
 
 /// The admin socket.

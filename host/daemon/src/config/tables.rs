@@ -1,6 +1,6 @@
 //! `[[htable]]`, `[[location]]` and `[registrar]`: what outlives an event.
 
-use super::units::Duration;
+use super::units::{Duration, Size};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -17,6 +17,9 @@ pub(crate) struct Htable {
     /// Items at once; a further one is refused.
     #[serde(default = "max_items")]
     pub(crate) max_items: u32,
+    /// Bytes of keys and values together; beyond, an item is refused.
+    #[serde(default = "max_bytes")]
+    pub(crate) max_bytes: Size,
     /// What is in it at the start: whole numbers and strings.
     #[serde(default)]
     pub(crate) initial: BTreeMap<String, Initial>,
@@ -24,6 +27,10 @@ pub(crate) struct Htable {
 
 fn max_items() -> u32 {
     100_000
+}
+
+fn max_bytes() -> Size {
+    Size::mib(64)
 }
 
 /// A duration whose default is "0s", no end.

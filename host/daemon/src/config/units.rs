@@ -18,12 +18,6 @@ impl Duration {
         Self(std::time::Duration::from_secs(secs))
     }
 
-    /// Whole seconds, rounded up: what goes into an Expires.
-    pub(crate) fn as_secs(self) -> u32 {
-        let secs = self.0.as_secs() + u64::from(self.0.subsec_nanos() > 0);
-        u32::try_from(secs).unwrap_or(u32::MAX)
-    }
-
     fn parse(text: &str) -> Option<Self> {
         let (number, millis) = split(
             text,
@@ -216,7 +210,6 @@ mod tests {
         ] {
             assert_eq!(Duration::parse(text), None, "{text:?}");
         }
-        assert_eq!(Duration::millis(1500).as_secs(), 2);
     }
 
     #[test]

@@ -169,15 +169,15 @@ fn digits(hex: String, count: usize) -> Result<String, String> {
     }
 }
 
-/// A warning where others than the owner can read the file.
-pub(crate) fn exposed(path: &Path) -> Option<String> {
+/// A warning where others than the owner can read passwords.
+pub(crate) fn exposed(path: &Path, users: &[User]) -> Option<String> {
     use std::os::unix::fs::PermissionsExt;
+    let passwords = users
+        .iter()
+        .any(|user| matches!(user.secret, Secret::Password(_)));
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
-    (mode & 0o044 != 0).then(|| {
-        format!(
-            "{} can be read by others (mode {mode:04o}) and holds users' secrets: chmod 600 it",
-            path.display()
-        )
+    (passwords && mode & 0o044 != 0).then(|| {
+        format!("{} can be read by others (mode {mode:04o}) and holds passwords: chmod 600 it, or keep hashes", path.display())
     })
 }
 
