@@ -10,7 +10,7 @@ use crate::message::{Uri, Via, decimal, host_ip};
 #[derive(Debug, Default, Clone)]
 pub struct Own {
     interfaces: Vec<Listening>,
-    domains: HashSet<Box<[u8]>>,
+    domains: HashSet<Box<[u8]>, ahash::RandomState>,
 }
 
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ impl Own {
         listening || {
             let port = uri.port;
             let port_fits = port.is_none_or(|port| self.interfaces.iter().any(|i| i.port == port));
-            port_fits && self.domains.contains(&*host.to_ascii_lowercase())
+            port_fits && self.is_domain(host)
         }
     }
 
@@ -80,6 +80,17 @@ impl Own {
     pub fn is_own_via(&self, via: &Via<'_>) -> bool {
         let default = via.known_transport().unwrap_or(Transport::Udp);
         self.is_listening(via.host, via.port.unwrap_or(default.default_port()))
+    }
+
+    /// Lower case on the stack: host names have 253 bytes at most (RFC 1035 2.3.4).
+    fn is_domain(&self, host: &[u8]) -> bool {
+        let mut name = [0; 253];
+        let Some(name) = name.get_mut(..host.len()) else {
+            return false;
+        };
+        name.copy_from_slice(host);
+        name.make_ascii_lowercase();
+        self.domains.contains(&*name)
     }
 
     fn is_listening(&self, host: &[u8], port: u16) -> bool {

@@ -1,5 +1,6 @@
 //! A REGISTER carried out on the contacts that are there. RFC 3261 10.3 steps 2 and 6 to 8; RFC 3327 5.3; RFC 5626 section 6.
 
+use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
 use super::binding::{Binding, Parts};
@@ -108,6 +109,12 @@ struct Contact<'a> {
     expires: Option<u32>,
 }
 
+#[derive(PartialEq, Eq)]
+enum Order {
+    Newer,
+    Again,
+}
+
 impl<'a> Register<'a> {
     fn read(request: View<'a>) -> Result<Self, Answer> {
         required(request)?;
@@ -136,12 +143,15 @@ impl<'a> Register<'a> {
         let saved = match &self.asked {
             Asked::Query => Saved::Queried,
             Asked::RemoveAll => {
-                bindings
-                    .iter()
-                    .try_for_each(|binding| self.in_order(binding))?;
-                let any = !bindings.is_empty();
-                bindings.clear();
-                if any { Saved::Removed } else { Saved::Queried }
+                let before = bindings.len();
+                for binding in &bindings {
+                    self.order(binding)?;
+                }
+                bindings.retain(|binding| self.order(binding) == Ok(Order::Again));
+                match bindings.len() < before {
+                    true => Saved::Removed,
+                    false => Saved::Queried,
+                }
             }
             Asked::Contacts(contacts) => {
                 self.update(now, source, contacts, &mut bindings, limits)?
@@ -170,8 +180,9 @@ impl<'a> Register<'a> {
             let expires = contact.expires(limits)?;
             let at = bindings.iter().position(|binding| contact.is(binding));
             if let Some((at, binding)) = at.and_then(|at| Some((at, bindings.get(at)?))) {
-                if !made.get(at).copied().unwrap_or_default() {
-                    self.in_order(binding)?;
+                let own = made.get(at).copied().unwrap_or_default();
+                if !own && self.order(binding)? == Order::Again {
+                    continue;
                 }
             }
             let new = match expires.is_zero() {
@@ -206,12 +217,17 @@ impl<'a> Register<'a> {
         Ok(saved)
     }
 
-    /// Steps 6 and 7: a request of the same Call-ID must be newer than the one that made the contact.
-    fn in_order(&self, binding: &Binding) -> Result<(), Answer> {
-        if binding.call_id() == self.call_id && self.cseq <= binding.cseq() {
-            return Err(Answer::because(500, "CSeq Out Of Order"));
+    /// Steps 6 and 7: a request of the same Call-ID must be newer than the one that made the contact. One of the same
+    /// number is that request again, whose answer was lost: it changes nothing, and is answered as before.
+    fn order(&self, binding: &Binding) -> Result<Order, Answer> {
+        if binding.call_id() != self.call_id {
+            return Ok(Order::Newer);
         }
-        Ok(())
+        match self.cseq.cmp(&binding.cseq()) {
+            Ordering::Greater => Ok(Order::Newer),
+            Ordering::Equal => Ok(Order::Again),
+            Ordering::Less => Err(Answer::because(500, "CSeq Out Of Order")),
+        }
     }
 
     fn binding(

@@ -237,6 +237,22 @@ fn what_comes_late_changes_nothing() {
 }
 
 #[test]
+fn a_request_that_comes_again_is_answered_again() {
+    let mut site = Site::new();
+    let mut desk = phone("desk");
+    let lines = &["Contact: <sip:a@h1>;expires=600, <sip:a@h2>;expires=0"][..];
+    let first = site.registers(&mut desk, lines);
+    site.wait(2);
+    let again = site.sends(&desk, lines);
+    assert_eq!((first.saved, again.saved), (Saved::Updated, Saved::Queried));
+    assert_eq!(answered(&first, 200), ["<sip:a@h1>;expires=600"]);
+    assert_eq!(answered(&again, 200), ["<sip:a@h1>;expires=598"]);
+    let all = &["Contact: *", "Expires: 0"][..];
+    assert_eq!(site.registers(&mut desk, all).saved, Saved::Removed);
+    assert_eq!(site.sends(&desk, all).saved, Saved::Queried);
+}
+
+#[test]
 fn one_bad_contact_refuses_all() {
     let mut site = Site::new();
     let mut desk = phone("desk");
@@ -369,11 +385,12 @@ proptest! {
             site.wait(wait);
             let at = (site.now - site.start).as_secs();
             model.retain(|(_, _, end)| *end > at);
-            let late = model.iter().any(|(h, seen, _)| *h == host && cseq <= *seen);
+            let late = model.iter().any(|(h, seen, _)| *h == host && cseq < *seen);
+            let again = model.iter().any(|(h, seen, _)| *h == host && cseq == *seen);
             let line = format!("Contact: <sip:a@h{host}>;expires={expires}");
             let outcome = site.sends(&Phone { call_id: "x", cseq }, &[&line]);
             prop_assert_eq!(outcome.answer.status, if late { 500 } else { 200 });
-            if !late {
+            if !late && !again {
                 let known = model.iter().position(|(h, ..)| *h == host);
                 match (known, expires) {
                     (Some(n), 0) => { model.remove(n); }
