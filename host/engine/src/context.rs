@@ -31,6 +31,8 @@ pub(crate) struct Context {
     /// Branches made so far; the number of the next one.
     pub(crate) branches: u32,
     pub(crate) cancelled: bool,
+    /// The script answered; the request went no further.
+    pub(crate) answered_here: bool,
     /// The best status seen so far.
     pub(crate) status: Option<u16>,
     /// A guest runs for this transaction, or its relay waits for a name.
@@ -72,6 +74,7 @@ impl Context {
             wait: Wait::default(),
             branches: 0,
             cancelled: false,
+            answered_here: false,
             status: None,
             busy: false,
             held: VecDeque::new(),

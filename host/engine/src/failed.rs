@@ -25,7 +25,13 @@ impl Lane {
             return self.reply_failed(bytes, destination, error);
         }
         let origin = top_branch(bytes).and_then(|branch| self.tm.origin(branch, method(bytes)));
-        if let Some(origin) = origin {
+        let Some(origin) = origin else {
+            return;
+        };
+        if matches!(error, Failure::Gone) && destination.flow.is_some() {
+            // The connection that a contact registered over: no other way leads to it (RFC 5626 5.3).
+            self.tm.on_flow_failed(now, origin);
+        } else {
             self.tm.on_transport_error(now, origin);
         }
     }

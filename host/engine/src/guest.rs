@@ -93,8 +93,12 @@ impl Lane {
         match Pin::new(&mut running).poll(&mut task) {
             Poll::Ready(finished) => {
                 let (event, outcome) = self.pool.finish(finished);
-                if outcome.as_ref().is_err_and(GuestError::is_full) && now < waiting.until {
-                    return Some((waiting, event));
+                if outcome.as_ref().is_err_and(GuestError::is_full) {
+                    if now < waiting.until {
+                        return Some((waiting, event));
+                    }
+                    self.give_up(now, waiting.job);
+                    return None;
                 }
                 self.ended(now, waiting.job, Ended { event, outcome });
             }

@@ -1,14 +1,14 @@
 //! A request's way: into the transaction layer, through the script's request route, out as what the script decided.
 //!
-//! Without a transaction until something needs one: a non-INVITE that the guest answers at once is answered without state, and a
-//! copy of it would be answered anew. Relaying, INVITE, and a guest that waits make the transaction.
+//! Without a transaction until something needs one: OPTIONS and refusals are answered without state, and a copy would be
+//! answered anew. Relaying, INVITE, a 2xx, credentials, and a guest that waits make the transaction.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use switchhook_script::{Answer, Current, Decision, Event, Generation, Outcome, Route};
 use switchhook_sip::flow::Source;
-use switchhook_sip::message::{Edits, Message, Method, refuse};
+use switchhook_sip::message::{Edits, HeaderId, Message, Method, refuse};
 use switchhook_sip::proxy::mark_source;
 use switchhook_sip::transaction::{Arms, Arrival, Key, NotCreated, Wait};
 
@@ -25,6 +25,8 @@ pub(crate) struct Request {
     /// Its server transaction, as soon as there is one.
     pub(crate) key: Option<Key>,
     kind: Kind,
+    /// Another transaction that came of the same request on another way (RFC 3261 8.2.2.2).
+    merged: Option<Key>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,7 @@ impl Lane {
             return self.refuse(&message, &malformed, &source);
         }
         let message = Arc::new(message);
+        let mut twin = None;
         let kind = match self.tm.on_request(now, &message, &source) {
             Err(malformed) => return self.refuse(&message, &malformed, &source),
             Ok(Arrival::Absorbed) => {
@@ -64,7 +67,10 @@ impl Lane {
                 }
                 return;
             }
-            Ok(Arrival::New { .. }) => Kind::Plain,
+            Ok(Arrival::New { merged }) => {
+                twin = merged;
+                Kind::Plain
+            }
             Ok(Arrival::Ack { .. }) => Kind::Ack,
             Ok(Arrival::CancelUnmatched) => Kind::Cancel,
         };
@@ -88,6 +94,7 @@ impl Lane {
             generation: Arc::clone(&generation),
             key: None,
             kind,
+            merged: twin,
         };
         self.call(now, &generation, event, Job::Request(request));
     }
@@ -285,12 +292,26 @@ impl Lane {
         if request.kind == Kind::Ack {
             return;
         }
-        let stateful = request.message.method() == Method::Invite && request.kind == Kind::Plain;
+        let merged = request.merged.and_then(|twin| self.tm.data(twin));
+        if answer.status < 300 && merged.is_some_and(|twin| twin.answered_here) {
+            let refusal = Answer {
+                status: 482,
+                reason: "Merged Request".to_owned(),
+                headers: Vec::new(),
+                body: None,
+            };
+            request.merged = None;
+            return self.respond(now, request, &refusal, force_rport);
+        }
+        let stateful = request.kind == Kind::Plain && wants_state(&request.message, answer.status);
         if request.key.is_none() && stateful && self.open(now, request).is_none() {
             return;
         }
         match request.key {
             Some(key) => {
+                if let Some(context) = self.tm.data_mut(key) {
+                    context.answered_here = true;
+                }
                 if force_rport {
                     self.tm.answer_to_source(key);
                 }
@@ -360,6 +381,16 @@ impl Settings {
         context.wait.first = wait.first.or(context.wait.first);
         context.wait.answer = wait.answer.or(context.wait.answer);
     }
+}
+
+/// Whether an answer needs a transaction, because a copy of the request would not come to the same one: an INVITE waits for
+/// its ACK; a REGISTER that was saved is out of order the second time; credentials are good for one request (RFC 7616 3.4).
+/// OPTIONS and refusals without credentials are answered without state (RFC 3261 8.2.7).
+fn wants_state(request: &Message, status: u16) -> bool {
+    let idempotent = status >= 300 || request.method() == Method::Options;
+    let credentials = request.header(HeaderId::Authorization).is_some()
+        || request.header(HeaderId::ProxyAuthorization).is_some();
+    request.method() == Method::Invite || !idempotent || credentials
 }
 
 /// Whether a request belongs to a dialog that exists (RFC 3261 12.2).

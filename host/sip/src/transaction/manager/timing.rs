@@ -40,6 +40,15 @@ impl<X> Manager<X> {
     /// What that [`Output::Send`] gave could not be sent. A branch counts as answered with 503 (s.16.9); a transaction that cannot be answered is
     /// over, and its branches are cancelled.
     pub fn on_transport_error(&mut self, now: Instant, origin: Origin) {
+        self.not_sent(now, origin, 503);
+    }
+
+    /// The same where the flow that it was to go on is gone: a branch counts as answered with 430 (RFC 5626 s.5.3).
+    pub fn on_flow_failed(&mut self, now: Instant, origin: Origin) {
+        self.not_sent(now, origin, 430);
+    }
+
+    fn not_sent(&mut self, now: Instant, origin: Origin, status: u16) {
         let now = self.clock.time(now);
         match origin {
             Origin::Nobody => {}
@@ -60,7 +69,7 @@ impl<X> Manager<X> {
                     .get_mut(leg)
                     .is_some_and(|leg| leg.client.transport_error() == client::Act::Failed);
                 if failed {
-                    self.fail_made(now, leg, 503);
+                    self.fail_made(now, leg, status);
                 }
                 self.touch_leg(leg);
             }
