@@ -76,7 +76,7 @@ fn a_loop_is_ended_at_its_deadline_and_costs_other_calls_little() {
         "the deadline is 50 ms: {ended:?}"
     );
     site.counts("guest.deadlines", 1);
-    site.counts("guest.background", 1);
+    assert!(site.engine.stats().value("guest.background") > 0);
     site.counts("transactions.absorbed", 1);
     site.engine.stop();
 }
