@@ -140,7 +140,7 @@ fn what_is_no_uri_is_refused() {
         "1sip:h",
         ":h",
         "tel:",
-        "tel:call me",
+        "tel:;ext=1",
         "sip:h/x",
         "sip:a@h,b",
         "sip:\0@h",

@@ -20,7 +20,7 @@ pub struct Limits {
     pub bytes: usize,
     /// Header fields.
     pub fields: usize,
-    /// Values in comma lists, over the whole message.
+    /// Values in comma lists, over the whole message; lists shorter than 128 bytes are not counted.
     pub values: usize,
 }
 

@@ -166,19 +166,12 @@ impl<'a> Uri<'a> {
         })
     }
 
-    /// `number *( ";" param )`; the number may be local, with letters of a phone's keypad.
+    /// `number *( ";" param )`. What the number is made of is left to who dials it: a proxy need not refuse a From for it.
     fn tel(self, rest: &'a [u8]) -> Option<Self> {
         let (number, params) = take_while(rest, |b| b != b';');
-        let digit = |b: &u8| {
-            b.is_ascii_hexdigit()
-                || matches!(b, b'+' | b'-' | b'.' | b'(' | b')' | b'*' | b'#' | b'%')
-        };
-        if number.is_empty() || !number.iter().all(digit) {
-            return None;
-        }
         let params = Params::new(params);
         params.check(Fault::Uri).ok()?;
-        Some(Uri {
+        (!number.is_empty()).then_some(Uri {
             user: Some(number),
             params,
             ..self
