@@ -13,6 +13,8 @@ use switchhook_sip::message::{Edits, HeaderId, Message, ResponseBuilder, Uri, re
 
 #[path = "common/invite.rs"]
 mod invite;
+#[path = "common/proxied.rs"]
+mod proxied;
 
 struct Counting;
 
@@ -90,6 +92,26 @@ fn a_request_is_relayed_without_an_allocation() {
             "Via: SIP/2.0/UDP 192.0.2.17:5060;branch=z9hG4bK-524287-1---a41f6d2c33e0;rport=5060;received=192.0.2.17",
             "Record-Route: <sip:192.0.2.1;lr>",
             "Max-Forwards: 69",
+        ]
+    );
+}
+
+#[test]
+fn the_proxy_core_takes_a_request_through_without_an_allocation() {
+    let bytes = invite::received(invite::INVITE);
+    let (mut edits, mut out) = (Edits::default(), Vec::new());
+    let made = allocations(|| proxied::invite(&bytes, &mut edits, &mut out));
+    assert_eq!(made, 0);
+    let text = String::from_utf8(out).unwrap();
+    let head: Vec<_> = text.lines().take(5).collect();
+    assert_eq!(
+        head,
+        [
+            "INVITE sip:bob@192.0.2.42:5060 SIP/2.0",
+            "Via: SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bKf00d.0123456789abcdef",
+            "Via: SIP/2.0/UDP 192.0.2.17:5060;branch=z9hG4bK-524287-1---a41f6d2c33e0;rport=5060;received=192.0.2.17",
+            "Record-Route: <sip:192.0.2.1:5060;transport=tcp;lr;r2=on>",
+            "Record-Route: <sip:192.0.2.1:5060;lr;r2=on>",
         ]
     );
 }

@@ -145,7 +145,7 @@ pub struct Hop {
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Find this out, then call [`Lookup::answer`].
+    /// Find this out, then call [`super::Lookup::answer`].
     Ask(Question),
     /// Try these in order; none means that there is no way.
     Done(Vec<Hop>),
