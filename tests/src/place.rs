@@ -31,7 +31,10 @@ impl Place {
                 .wrapping_mul(64)
                 .wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
             let [_, a, b, c] = (number % (1 << 22)).to_be_bytes();
-            let ip = Ipv4Addr::new(127, 64 | a, b, c.clamp(1, 254));
+            if matches!(c, 0 | 255) {
+                continue;
+            }
+            let ip = Ipv4Addr::new(127, 64 | a, b, c);
             if UdpSocket::bind((ip, 5060)).is_ok() {
                 return Place { ip, dir };
             }
