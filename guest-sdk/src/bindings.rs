@@ -6592,7 +6592,8 @@ pub mod exports {
                     fn init(
                         config: _rt::String,
                     ) -> ::core::result::Result<_rt::Vec<Handler>, _rt::String>;
-                    /// State to hand to the next generation at a swap; none where there is nothing to hand over.
+                    /// State to hand to the next generation at a swap; none where there is nothing to hand over. Of all instances, the one
+                    /// that has handled the most events is asked: what must be exact is kept in the host (`htable`).
                     #[allow(async_fn_in_trait)]
                     fn export_state() -> ::core::option::Option<_rt::Vec<u8>>;
                     /// State of the generation before; once in each instance, after `init`. An error text refuses the swap.

@@ -49,6 +49,15 @@ pub struct Checked {
     pub position: Option<Position>,
 }
 
+/// What Route processing found.
+#[derive(Debug, Clone)]
+pub struct OwnRoute {
+    /// For the script.
+    pub routed: Routed,
+    /// The parameters of our own Route URI, `;lr;ftag=abc`, where it was one that we made.
+    pub params: Option<Box<[u8]>>,
+}
+
 /// Everything that a guest can do to the world.
 pub trait Effects: Send + Sync + 'static {
     /// Writes a line.
@@ -60,13 +69,8 @@ pub trait Effects: Send + Sync + 'static {
     fn is_myself(&self, uri: &Uri<'_>) -> bool;
     /// Why a proxy must refuse a request (RFC 3261 16.3), if it must.
     fn refusal(&self, request: &Message) -> Option<Answer>;
-    /// Takes our own Routes off and repairs what strict routers do (RFC 3261 16.4); the parameters of our Route where it
-    /// was one that we made.
-    fn loose_route(
-        &self,
-        request: &Message,
-        edits: &mut Edits,
-    ) -> Result<(Routed, Option<Box<[u8]>>), EditError>;
+    /// Takes our own Routes off and repairs what strict routers do (RFC 3261 16.4).
+    fn loose_route(&self, request: &Message, edits: &mut Edits) -> Result<OwnRoute, EditError>;
 
     /// The value of a key.
     fn htable_get(&self, table: &str, key: &str) -> Result<Option<Value>, Refusal>;

@@ -72,6 +72,10 @@ pub struct Generation {
     /// What the generation before handed over.
     pub(crate) state: OnceLock<Vec<u8>>,
     /// Instances made ahead, for lanes that have none yet.
+    #[expect(
+        clippy::vec_box,
+        reason = "instances move between here, seats and events as pointers"
+    )]
     warm: Mutex<Vec<Box<Instance>>>,
     /// Weak: the lane's pool owns its seat, and the instance in it keeps this generation.
     seats: Mutex<Vec<Weak<Seat>>>,
@@ -241,6 +245,12 @@ impl Generation {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop()
+    }
+
+    /// True while no instance but those made ahead was ever needed.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner);
+        warm.len() == self.instances()
     }
 
     fn take_warm(&self) {

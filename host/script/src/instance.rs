@@ -16,6 +16,7 @@ use crate::error::{GuestError, LoadError};
 use crate::event::{Event, Outcome, Route};
 use crate::generation::{Generation, Handlers, Slot};
 use crate::limits::Limit;
+use crate::line::line;
 use crate::meter::{Meter, TICKS, attach};
 
 /// See the module's header.
@@ -113,7 +114,7 @@ impl Instance {
                 .call_init(&mut instance.store, &generation.config)
                 .await
                 .map_err(failed("init"))?
-                .map_err(Refused::Init)?;
+                .map_err(|text| Refused::Init(line(&text).into_owned()))?;
             let handlers = checked(generation, handlers)?;
             generation.set_handlers(handlers);
             if let Some(state) = generation.state.get() {
@@ -122,7 +123,7 @@ impl Instance {
                     .call_import_state(&mut instance.store, state)
                     .await
                     .map_err(failed("import-state"))?
-                    .map_err(Refused::ImportState)?;
+                    .map_err(|text| Refused::ImportState(line(&text).into_owned()))?;
             }
         }
         Ok(instance)
@@ -159,7 +160,7 @@ impl Instance {
         match result {
             Ok(Some(Ok(WitOutcome::Done))) => Ok(Outcome::Done),
             Ok(Some(Ok(WitOutcome::Drop))) => Ok(Outcome::Drop),
-            Ok(Some(Err(text))) => Err(GuestError::Returned(text)),
+            Ok(Some(Err(text))) => Err(GuestError::Returned(line(&text).into_owned())),
             Ok(None) => {
                 let route = self.store.data().try_event().map(|event| &event.route);
                 Err(GuestError::NoRoute {

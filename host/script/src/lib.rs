@@ -23,6 +23,7 @@ mod grants;
 mod host;
 mod instance;
 mod limits;
+mod line;
 mod live;
 mod meter;
 mod pool;
@@ -44,7 +45,7 @@ pub mod wit {
 }
 
 pub use contract::Family;
-pub use effects::{Checked, Effects, SaveResult, Scope};
+pub use effects::{Checked, Effects, OwnRoute, SaveResult, Scope};
 pub use error::{GuestError, LoadError, Trace};
 pub use event::{
     Answer, Body, Current, Decision, Event, HeaderField, Order, Outcome, Route, Target,

@@ -10,7 +10,7 @@ use switchhook_sip::message::{EditError, Edits, Message, Uri, View};
 use switchhook_sip::{proxy, registrar};
 use switchhook_store::{Htable, HtableError, Locations, Value as Stored};
 
-use crate::effects::{Checked, Effects, SaveResult, Scope};
+use crate::effects::{Checked, Effects, OwnRoute, SaveResult, Scope};
 use crate::event::{Answer, HeaderField, Target};
 use crate::host::text::{endpoint, text};
 use crate::refusal::{Refusal, invalid, limit, not_found};
@@ -106,11 +106,7 @@ impl Effects for Live {
             .map(answer)
     }
 
-    fn loose_route(
-        &self,
-        request: &Message,
-        edits: &mut Edits,
-    ) -> Result<(Routed, Option<Box<[u8]>>), EditError> {
+    fn loose_route(&self, request: &Message, edits: &mut Edits) -> Result<OwnRoute, EditError> {
         let found = proxy::preprocess(request, edits, &self.0.own)?;
         let routed = match found.routed {
             proxy::Routed::None => Routed::None,
@@ -118,7 +114,10 @@ impl Effects for Live {
             proxy::Routed::Strict => Routed::Strict,
             proxy::Routed::Preloaded => Routed::Preloaded,
         };
-        Ok((routed, found.params))
+        Ok(OwnRoute {
+            routed,
+            params: found.params,
+        })
     }
 
     fn htable_get(&self, table: &str, key: &str) -> Result<Option<Value>, Refusal> {

@@ -21,6 +21,10 @@ pub struct Pool {
     version: u64,
     current: Arc<Generation>,
     seat: Arc<Seat>,
+    #[expect(
+        clippy::vec_box,
+        reason = "instances move between here, seat and events as pointers"
+    )]
     idle: Vec<Box<Instance>>,
 }
 

@@ -16,7 +16,8 @@ use crate::ticker;
 const KEEP_RESIDENT: usize = 64 << 10;
 /// Host functions run on the guest's fiber; this is theirs.
 const HOST_STACK: usize = 256 << 10;
-/// Core instances, memories and tables inside one component: Python needs more than 38 core instances.
+/// Core instances, memories and tables inside one component: Python needs more than 38 core instances. Nearly all have one
+/// memory; those with more reach the limit of instances sooner.
 const CORE_INSTANCES: u32 = 64;
 const MEMORIES: u32 = 4;
 const TABLES: u32 = 8;
@@ -73,7 +74,7 @@ fn config(limits: &Limits) -> Config {
         .total_component_instances(instances)
         .total_core_instances(instances * CORE_INSTANCES)
         .max_core_instances_per_component(CORE_INSTANCES)
-        .total_memories(instances * MEMORIES)
+        .total_memories(instances)
         .max_memories_per_component(MEMORIES)
         .total_tables(instances * TABLES)
         .max_tables_per_component(TABLES)

@@ -335,7 +335,7 @@ fn handed_over(old: &Arc<Generation>) -> Result<Option<Vec<u8>>, LoadError> {
             .collect();
         seated.sort_by_key(|(instance, _)| instance.events());
         let Some((mut instance, seat)) = seated.pop() else {
-            if old.instances() == 0 {
+            if old.is_fresh() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(1));

@@ -4,16 +4,12 @@ use switchhook_bindings::switchhook::script::log::{Host, Level};
 use wasmtime::Result;
 
 use crate::context::Context;
-
-/// What is longer is cut.
-const LINE: usize = 4096;
+use crate::line::line;
 
 impl Host for Context {
     fn write(&mut self, level: Level, message: String) -> Result<()> {
         self.enter(message.len())?;
-        let end = message.floor_char_boundary(LINE);
-        let line = message.get(..end).unwrap_or_default();
-        self.effects().log(&self.scope(), level, line);
+        self.effects().log(&self.scope(), level, &line(&message));
         Ok(())
     }
 

@@ -39,9 +39,9 @@ impl Host for Context {
                 .loose_route(&current.message, &mut current.edits)
                 .map_err(of_edit)
         });
-        Ok(found.map(|(routed, params)| {
-            self.own_route = params;
-            routed
+        Ok(found.map(|found| {
+            self.own_route = found.params;
+            found.routed
         }))
     }
 

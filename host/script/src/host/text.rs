@@ -6,7 +6,7 @@ use switchhook_bindings::switchhook::script::types::{
     Edit, Endpoint, Header, IpAddress, Snapshot, Transport as WitTransport,
 };
 use switchhook_sip::flow::{Source, Transport};
-use switchhook_sip::message::{Edits, HeaderId, Message, Uri, View, is_token};
+use switchhook_sip::message::{Edits, Field, HeaderId, Message, Uri, View, is_token};
 use wasmtime::Result;
 
 use crate::context::Context;
@@ -107,17 +107,30 @@ fn fields(message: &Message) -> Vec<u32> {
     numbers
 }
 
+/// The fields of that name. The name is looked up once, not for each field.
+fn named<'a>(view: View<'a>, name: &'a str) -> impl Iterator<Item = Field<'a>> {
+    let id = HeaderId::of(name.as_bytes());
+    let fields = view.fields().filter(move |field| field.id == id);
+    fields.filter(move |field| {
+        id != HeaderId::Other || field.name.eq_ignore_ascii_case(name.as_bytes())
+    })
+}
+
 /// The first value of a header.
 pub(super) fn header(view: View<'_>, name: &str) -> Option<String> {
-    view.named(name.as_bytes())
-        .next()
-        .map(|field| text(field.value))
+    let value = match HeaderId::of(name.as_bytes()) {
+        HeaderId::Other => named(view, name).next()?.value,
+        id => view.header(id)?,
+    };
+    Some(text(value))
 }
 
 /// Every value of a header, lists taken apart.
 pub(super) fn headers(view: View<'_>, name: &str) -> Vec<String> {
-    let fields = view.named(name.as_bytes());
-    fields.flat_map(|field| field.values()).map(text).collect()
+    named(view, name)
+        .flat_map(|field| field.values())
+        .map(text)
+        .collect()
 }
 
 /// Applies edits in order; after a refusal the edits are as before.

@@ -1,6 +1,11 @@
 //! Small guests written as WAT, a world that writes down what they do to it, and requests to give them.
 
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helper fails as its test does"
+)]
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -11,8 +16,8 @@ use std::task::{Context, Poll, Waker};
 
 use switchhook_script::wit::{Binding, Kind, Level, Routed, Value, Verdict};
 use switchhook_script::{
-    Answer, Checked, Current, Effects, ErrorCode, Event, Finished, Grants, HeaderField, Pool,
-    Refusal, Route, Running, SaveResult, Scope, Script, Settings, Target,
+    Answer, Checked, Current, Effects, ErrorCode, Event, Finished, Grants, HeaderField, OwnRoute,
+    Pool, Refusal, Route, Running, SaveResult, Scope, Script, Settings, Target,
 };
 use switchhook_sip::flow::{FlowId, Source, Transport};
 use switchhook_sip::message::{EditError, Edits, Message, Uri, View};
@@ -129,12 +134,11 @@ impl Effects for Book {
         None
     }
 
-    fn loose_route(
-        &self,
-        _: &Message,
-        _: &mut Edits,
-    ) -> Result<(Routed, Option<Box<[u8]>>), EditError> {
-        Ok((Routed::Loose, Some((*b";lr;ftag=abc;x").into())))
+    fn loose_route(&self, _: &Message, _: &mut Edits) -> Result<OwnRoute, EditError> {
+        Ok(OwnRoute {
+            routed: Routed::Loose,
+            params: Some((*b";lr;ftag=abc;x").into()),
+        })
     }
 
     fn htable_get(&self, _: &str, _: &str) -> Result<Option<Value>, Refusal> {
