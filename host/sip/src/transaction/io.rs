@@ -208,7 +208,7 @@ pub enum Refusal {
 /// Why a transaction was not made; gives the caller's data back.
 #[derive(Debug, thiserror::Error)]
 pub enum NotCreated<X> {
-    /// There are as many as there may be: answer 503.
+    /// There are as many as there may be, on this lane or of this branch: answer 503.
     #[error("expected room for one more transaction, got none")]
     Full(X),
     /// There is one for this request.

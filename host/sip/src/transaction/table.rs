@@ -1,12 +1,16 @@
 //! Finds transactions: server transactions by identity, branches by number, first comers by merge hash.
 //!
-//! Hashes of what peers send are keyed by the lane's seed, so that nobody can choose requests that fall into one chain.
+//! Hashes of what peers send are keyed by the lane's seed, so that nobody can choose requests that fall into one chain; and of
+//! requests that are alike in what is hashed only a few are let in ([`Table::has_room`], first comers only among merges).
 //! Branch numbers are our own and counted up; they are looked up by a number whose proof has been checked.
 
 use ahash::RandomState;
 use hashbrown::HashTable;
 
 use super::slots::SlotId;
+
+/// Transactions of one branch and sent-by.
+const ALIKE: usize = 8;
 
 /// Where things are. An entry keeps its hash, so that growing reads nothing else.
 #[derive(Debug, Default)]
@@ -23,6 +27,13 @@ struct Entry {
 }
 
 impl Table {
+    /// Whether one more transaction of that hash may come: an exchange is a request and perhaps its CANCEL, so a peer that
+    /// sends one branch with ever new methods builds a chain.
+    pub(super) fn has_room(&self, hash: u64) -> bool {
+        let alike = self.servers.iter_hash(hash);
+        alike.filter(|entry| entry.hash == hash).take(ALIKE).count() < ALIKE
+    }
+
     /// Adds a server transaction.
     pub(super) fn add_server(&mut self, hash: u64, merge: Option<u64>, id: SlotId) {
         add(&mut self.servers, hash, id);

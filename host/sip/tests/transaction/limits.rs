@@ -1,7 +1,7 @@
 //! What is bounded, and how a full lane says so.
 
 use switchhook_sip::flow::Transport;
-use switchhook_sip::transaction::{Arms, Config, NotCreated, Refusal};
+use switchhook_sip::transaction::{Arms, Arrival, Config, NotCreated, Refusal};
 
 use crate::lane::{Lane, invite, request};
 
@@ -63,4 +63,29 @@ fn a_peer_that_rings_without_end_does_not_fill_the_lane_with_questions() {
         "the final one is always asked about"
     );
     assert_eq!(lane.tm.usage().held, 5);
+}
+
+#[test]
+fn a_peer_cannot_build_chains_in_the_tables() {
+    let mut lane = Lane::new();
+    let one_branch = |method: &str| crate::lane::request_of(method, "z9hG4bK-1", method, "");
+    for number in 0..8 {
+        lane.takes(&one_branch(&format!("M{number}")));
+    }
+    let next = lane.create(&one_branch("M8"));
+    assert!(
+        matches!(next, Err(NotCreated::Full(_))),
+        "one branch, ever new methods"
+    );
+
+    let one_call =
+        |number| crate::lane::request_of("INVITE", &format!("z9hG4bK-c{number}"), "c", "");
+    let first = lane.takes(&one_call(0));
+    for number in 1..100 {
+        let merged = Arrival::New {
+            merged: Some(first),
+        };
+        assert_eq!(lane.receives(&one_call(number)), merged);
+        lane.create(&one_call(number)).unwrap();
+    }
 }

@@ -38,8 +38,8 @@ impl<X> Manager<X> {
         Ok(())
     }
 
-    /// Adds a further group of targets: it starts when every branch before it has failed (serial forking). The first group starts
-    /// with [`relay`](Manager::relay).
+    /// Adds a further group of targets: it starts when every branch before it has failed (serial forking). It is
+    /// [`relay`](Manager::relay) that starts the first group, and the first after an [`Output::Failure`].
     pub fn queue(&mut self, key: Key, group: Vec<Branch>) -> Result<(), Refusal> {
         let cell = self.cells.get_mut(key.0).ok_or(Refusal::Gone)?;
         let waiting: usize = cell.queue.iter().map(Vec::len).sum();

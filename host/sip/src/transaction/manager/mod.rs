@@ -182,6 +182,10 @@ impl<X> Manager<X> {
         if let Some(id) = self.find(hash, identity, |found| found == method) {
             return Err(NotCreated::Exists(Key(id), data));
         }
+        if !self.table.has_room(hash) {
+            return Err(NotCreated::Full(data));
+        }
+        let merge = merge.filter(|merge| self.table.merged(*merge).is_none());
         let identity = identity.clone();
         self.fresh.bytes = Bytes::new();
         let way = reply_to(&request, source);
