@@ -64,7 +64,7 @@ fn authenticate(req: &mut Request, kind: Kind, realm: &str) -> Result<Access> {
             Ok(Access::Challenged)
         }
         Verdict::Malformed(reason) => {
-            let _done = req.reply(400, &reason)?;
+            req.reply(400, &reason)?;
             Ok(Access::Refused)
         }
     }

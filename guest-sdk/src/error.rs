@@ -35,7 +35,6 @@ pub type Outcome = Result<End>;
 
 /// How a route, or one of the blocks it is made of, ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
 pub enum End {
     /// Not decided here: the caller goes on. At the end of an event's own route the same as [`Done`](End::Done).
     Next,

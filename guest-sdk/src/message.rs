@@ -11,6 +11,7 @@ use crate::header;
 use crate::host::types::{Body, Edit, Endpoint, Header, Snapshot};
 use crate::host::{reply, request};
 use crate::nameaddr::NameAddr;
+use crate::uri::{Parts, Uri};
 
 /// Which of the event's two messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,8 +43,17 @@ struct Touched {
 /// A snapshot and what was made of it.
 struct Read {
     snapshot: Snapshot,
+    /// Of a request; parsed when it is first asked for, because routes ask again and again.
+    request_line: OnceCell<RequestLine>,
     /// Values that are not UTF-8, read as ISO 8859-1: as many as there are fields, made when one is met.
     latin: OnceCell<Vec<String>>,
+}
+
+/// Where method and request URI end, and the parts of the URI.
+struct RequestLine {
+    method: usize,
+    uri: usize,
+    parts: Parts,
 }
 
 /// Offsets of a value into the snapshot's message.
@@ -71,6 +81,17 @@ impl Message {
         self.read(self.touched.start_line).start_line()
     }
 
+    /// The method of a request. No edit changes it.
+    pub(crate) fn method(&self) -> &str {
+        let read = self.read(false);
+        read.utf8(0, read.request_line().method).unwrap_or_default()
+    }
+
+    /// The URI of a request.
+    pub(crate) fn uri(&self) -> Uri<'_> {
+        self.read(self.touched.start_line).uri()
+    }
+
     /// The first value of a field. A list is given whole.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let read = self.read(self.touched.has(name));
@@ -88,7 +109,10 @@ impl Message {
     /// Every field, in order.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         let read = self.read(!self.touched.names.is_empty());
-        read.spans().map(|(name, span)| (name, read.text(span)))
+        read.spans().map(|(name, span)| {
+            let name = std::str::from_utf8(name).unwrap_or_default();
+            (name, read.text(span))
+        })
     }
 
     pub(crate) fn address(&self, name: &str) -> NameAddr<'_> {
@@ -189,6 +213,7 @@ impl Message {
             };
             Read {
                 snapshot,
+                request_line: OnceCell::new(),
                 latin: OnceCell::new(),
             }
         })
@@ -213,7 +238,30 @@ impl Read {
         self.utf8(0, end).unwrap_or_default()
     }
 
-    fn spans(&self) -> impl Iterator<Item = (&str, Span)> {
+    fn request_line(&self) -> &RequestLine {
+        self.request_line.get_or_init(|| {
+            let line = self.start_line();
+            let method = line.find(' ').unwrap_or(line.len());
+            let uri = line.rfind(' ').unwrap_or(line.len()).max(method);
+            let text = self.slice(method + 1, uri);
+            RequestLine {
+                method,
+                uri,
+                parts: Parts::of(text.as_bytes()),
+            }
+        })
+    }
+
+    fn uri(&self) -> Uri<'_> {
+        let line = self.request_line();
+        Uri::of(self.slice(line.method + 1, line.uri), line.parts)
+    }
+
+    fn slice(&self, from: usize, to: usize) -> &str {
+        self.utf8(from, to).unwrap_or_default()
+    }
+
+    fn spans(&self) -> impl Iterator<Item = (&[u8], Span)> {
         self.snapshot
             .fields
             .chunks_exact(4)
@@ -223,14 +271,14 @@ impl Read {
                     return None;
                 };
                 let (from, to) = (from as usize, to as usize);
-                let name = self.utf8((name & 0x00ff_ffff) as usize, name_end as usize)?;
+                let name = self.bytes((name & 0x00ff_ffff) as usize, name_end as usize);
                 Some((name, Span { field, from, to }))
             })
     }
 
     fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Span> + 'a {
         self.spans()
-            .filter(move |(field, _)| header::same(field.as_bytes(), name))
+            .filter(move |(field, _)| header::same(field, name))
             .map(|(_, span)| span)
     }
 

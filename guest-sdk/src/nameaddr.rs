@@ -25,22 +25,22 @@ pub struct NameAddr<'a> {
 impl<'a> NameAddr<'a> {
     /// Reads what it can: parts that are not there are empty.
     pub fn read(value: &'a str) -> NameAddr<'a> {
-        let value = value.trim();
+        let value = value.trim_ascii();
         let after_quotes = quoted(value);
-        let open = after_quotes + position(value, after_quotes, '<');
+        let open = after_quotes + position(value, after_quotes, b'<');
         if open == value.len() {
-            let end = position(value, 0, ';');
+            let end = position(value, 0, b';');
             return NameAddr {
                 display: "",
-                uri: at(value, 0, end).trim(),
+                uri: at(value, 0, end).trim_ascii(),
                 params: at(value, end, value.len()),
             };
         }
-        let close = open + position(value, open, '>');
-        let params = close + position(value, close, ';');
+        let close = open + position(value, open, b'>');
+        let params = close + position(value, close, b';');
         NameAddr {
-            display: at(value, 0, open).trim(),
-            uri: at(value, open + 1, close).trim(),
+            display: at(value, 0, open).trim_ascii(),
+            uri: at(value, open + 1, close).trim_ascii(),
             params: at(value, params, value.len()),
         }
     }
@@ -105,9 +105,9 @@ fn quoted(value: &str) -> usize {
 }
 
 /// How far after `from` the letter is; up to the end where it is not.
-fn position(value: &str, from: usize, letter: char) -> usize {
-    let rest = at(value, from, value.len());
-    rest.find(letter).unwrap_or(rest.len())
+fn position(value: &str, from: usize, letter: u8) -> usize {
+    let rest = value.as_bytes().get(from..).unwrap_or_default();
+    rest.iter().position(|b| *b == letter).unwrap_or(rest.len())
 }
 
 fn at(value: &str, from: usize, to: usize) -> &str {

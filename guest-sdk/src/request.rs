@@ -36,17 +36,12 @@ impl Request {
 
     /// The method; `$rm`.
     pub fn method(&self) -> Method<'_> {
-        let line = self.message.start_line();
-        Method::of(line.split(' ').next().unwrap_or_default())
+        Method::of(self.message.method())
     }
 
     /// The request URI; `$ru`.
     pub fn uri(&self) -> Uri<'_> {
-        let line = self.message.start_line();
-        let uri = line
-            .split_once(' ')
-            .and_then(|(_, rest)| rest.rsplit_once(' '));
-        Uri::lenient(uri.map_or("", |(uri, _)| uri.trim()))
+        self.message.uri()
     }
 
     /// Replaces the request URI.

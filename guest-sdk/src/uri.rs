@@ -34,7 +34,7 @@ pub struct NoUri(String);
 
 /// Where the parts are, as offsets into the text. What is absent is empty and lies where it would be.
 #[derive(Clone, Copy)]
-struct Parts {
+pub(crate) struct Parts {
     /// Where the scheme ends: its colon.
     scheme: usize,
     /// Where user and password end: the `@`; the start of the host where there is none.
@@ -71,6 +71,11 @@ impl<'a> Uri<'a> {
             text,
             parts: Parts::of(text.as_bytes()),
         }
+    }
+
+    /// The same with parts that are known already.
+    pub(crate) fn of(text: &'a str, parts: Parts) -> Uri<'a> {
+        Uri { text, parts }
     }
 
     /// The URI as text.
@@ -222,7 +227,7 @@ impl UriBuf {
 }
 
 impl Parts {
-    fn of(text: &[u8]) -> Parts {
+    pub(crate) fn of(text: &[u8]) -> Parts {
         let find = |from: usize, to: usize, wanted: &[u8]| {
             let part = text.get(from..to).unwrap_or_default();
             part.iter()
@@ -301,7 +306,7 @@ pub(crate) fn params(text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 fn pair(param: &str) -> (&str, &str) {
     let (name, value) = param.split_once('=').unwrap_or((param, ""));
-    (name.trim(), value.trim())
+    (name.trim_ascii(), value.trim_ascii())
 }
 
 impl fmt::Display for Uri<'_> {

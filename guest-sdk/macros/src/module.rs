@@ -74,7 +74,8 @@ pub(crate) fn script(arguments: TokenStream, module: TokenStream) -> Result<Toke
                     ));
                 }
                 structure.attrs.remove(at);
-                structure.attrs.extend(expand::config_attributes());
+                // first, because a derive comes before the attributes that belong to it
+                structure.attrs.splice(0..0, expand::config_attributes());
                 config = Some(structure.ident.clone());
             }
             _ => {}
