@@ -18,7 +18,7 @@ use switchhook_engine::{Engine, EngineConfig, EngineLimits};
 use switchhook_net::{Dns, Listeners, NetLimits};
 use switchhook_script::{Grants, Live, Script, Services, Settings};
 use switchhook_sip::digest::{self, Authority, UserTable};
-use switchhook_sip::flow::Transport;
+use switchhook_sip::flow::{FlowId, Source, Transport};
 use switchhook_sip::message::{HeaderId, Message};
 use switchhook_sip::proxy::{LoopKey, Own};
 use switchhook_sip::registrar;
@@ -128,6 +128,7 @@ pub fn guest(exports: &[&str], imports: &str, wat: &str) -> Vec<u8> {
 /// An engine under test.
 pub struct Site {
     pub engine: Engine,
+    pub services: Arc<Services>,
     pub udp: SocketAddr,
     pub tcp: SocketAddr,
 }
@@ -143,7 +144,7 @@ pub struct Plan {
 impl Default for Plan {
     fn default() -> Plan {
         let mut script = Settings::new("test");
-        script.grants = Grants::of(["tm", "rr", "request", "log"]).unwrap();
+        script.grants = Grants::of(["tm", "rr", "request", "reply", "transport", "log"]).unwrap();
         Plan {
             lanes: 1,
             limits: EngineLimits::default(),
@@ -159,6 +160,11 @@ impl Site {
     }
 
     pub fn with(plan: Plan) -> Site {
+        Site::running(plan, &router(200))
+    }
+
+    /// An engine with that guest.
+    pub fn running(plan: Plan, wasm: &[u8]) -> Site {
         let listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"].map(|text| text.parse().unwrap());
         let listeners = Listeners::bind(&listen, plan.lanes, &NetLimits::default()).unwrap();
         let mut own = Own::new();
@@ -172,18 +178,33 @@ impl Site {
         let (udp, tcp) = (address(Transport::Udp), address(Transport::Tcp));
         let services = Arc::new(services(own));
         let effects = Arc::new(Live::new(Arc::clone(&services)));
-        let script = Script::load(plan.script, effects, &router(200)).unwrap();
+        let script = Script::load(plan.script, effects, wasm).unwrap();
         let engine = Engine::start(EngineConfig {
             listeners,
             scripts: vec![script],
-            services,
+            services: Arc::clone(&services),
             timers: plan.timers,
             limits: plan.limits,
             dns: Dns::default(),
             server: "switchhook-test".into(),
         })
         .unwrap();
-        Site { engine, udp, tcp }
+        Site {
+            engine,
+            services,
+            udp,
+            tcp,
+        }
+    }
+
+    /// Where a message from that phone comes from.
+    pub fn source(&self, remote: SocketAddr) -> Source {
+        Source {
+            transport: Transport::Udp,
+            remote,
+            local: self.udp,
+            flow: FlowId::new(0),
+        }
     }
 
     /// Waits until a counter has a value.
