@@ -34,10 +34,10 @@ pub(crate) enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
-    /// Call an admin method and print its result as JSON; `core.methods` lists them.
+    /// Call an admin method and print its result as JSON; without a method, list them.
     Rpc {
         /// The method, such as `stats.get`.
-        method: String,
+        method: Option<String>,
         /// Arguments in order, or `name=value` for each. JSON, or else plain text.
         args: Vec<String>,
         /// Follow `next` through all pages of a list; one item a line.

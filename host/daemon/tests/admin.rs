@@ -42,6 +42,9 @@ fn the_daemon_tells_what_it_is() {
             .keys()
             .all(|name| name.starts_with("transactions."))
     );
+    let listed = site.says(&["rpc", "--socket", "admin.sock"]);
+    assert_eq!(listed.lines().count(), names.len(), "{listed}");
+    assert!(listed.contains("htable.get TABLE KEY  "), "{listed}");
     let error = daemon.rpc_refuses(&["core.versoin"]);
     assert!(error.contains("did you mean core.version"), "{error}");
 }
@@ -192,7 +195,7 @@ fn registrations_are_dumped_and_looked_up() {
     let site = Site::new();
     let daemon = site.run(&[]);
     assert_eq!(
-        daemon.rpc(&["ul.dump", "location"]),
+        daemon.rpc(&["ul.dump"]),
         json!({ "items": [], "next": null })
     );
     assert_eq!(

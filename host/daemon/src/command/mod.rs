@@ -25,7 +25,10 @@ pub(crate) fn run(command: Command) -> Result<()> {
             all,
             compact,
             daemon,
-        } => remote::rpc(&daemon, &method, &args, all, compact),
+        } => match method {
+            Some(method) => remote::rpc(&daemon, &method, &args, all, compact),
+            None => remote::methods(&daemon),
+        },
         Command::Schema => print(&crate::config::schema()),
     }
 }

@@ -41,6 +41,48 @@ pub(crate) fn rpc(
     }
 }
 
+/// `switchhook rpc`: what can be called, a line each.
+pub(crate) fn methods(daemon: &Daemon) -> Result<()> {
+    let methods = call(
+        &mut Client::connect(&socket(daemon)?)?,
+        "core.methods",
+        &json!([]),
+    )?;
+    let methods = methods.as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |method: &Value, name: &str| {
+        method
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let rows: Vec<_> = methods
+        .iter()
+        .map(|method| [text(method, "usage"), text(method, "doc")])
+        .collect();
+    print(&table(&rows)?)
+}
+
+/// Columns as wide as their widest cell.
+fn table<const N: usize>(rows: &[[String; N]]) -> Result<String> {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut table = String::new();
+    for row in rows {
+        let cells: Vec<_> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        writeln!(table, "{}", cells.join("  ").trim_end())?;
+    }
+    Ok(table)
+}
+
 /// `switchhook scripts`: a table.
 pub(crate) fn scripts(daemon: &Daemon) -> Result<()> {
     let list = call(
@@ -91,22 +133,7 @@ pub(crate) fn scripts(daemon: &Daemon) -> Result<()> {
             draining,
         ]);
     }
-    let mut widths = [0; 6];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut table = String::new();
-    for row in &rows {
-        let cells: Vec<_> = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        writeln!(table, "{}", cells.join("  ").trim_end())?;
-    }
-    print(&table)
+    print(&table(&rows)?)
 }
 
 /// `switchhook swap SCRIPT FILE.wasm`.

@@ -73,8 +73,28 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// An error about a setting, shown at its line: what only starting brings out.
     pub(crate) fn problem(&self, path: &[&str], title: &str, label: impl Into<String>) -> Problems {
-        let problem = Problem::new(title).maybe_at(self.document.place(path), label);
-        Problems::one(self.document.sources.clone(), problem)
+        Problems::one(
+            self.document.sources.clone(),
+            self.problem_at(path, title, label),
+        )
+    }
+
+    /// The same with a line of help under it.
+    pub(crate) fn problem_with_help(
+        &self,
+        path: &[&str],
+        title: &str,
+        label: &str,
+        help: String,
+    ) -> Problems {
+        Problems::one(
+            self.document.sources.clone(),
+            self.problem_at(path, title, label).help(help),
+        )
+    }
+
+    fn problem_at(&self, path: &[&str], title: &str, label: impl Into<String>) -> Problem {
+        Problem::new(title).maybe_at(self.document.place(path), label)
     }
 }
 

@@ -227,18 +227,28 @@ fn scripts(
             })?;
             let settings = settings(config, cache.clone(), lanes);
             let effects = Arc::new(Live::new(Arc::clone(services)));
-            let script = Script::load(settings, effects, &wasm).map_err(|error| {
-                let key = match error {
-                    LoadError::NotGranted { .. } => "grants",
-                    LoadError::Init(_) => "config",
-                    LoadError::Limits(_) => "limits",
-                    _ => "path",
-                };
-                loaded.problem(&["script", &at, key], &title, error.to_string())
-            })?;
+            let script = Script::load(settings, effects, &wasm)
+                .map_err(|error| load_problem(loaded, &at, &title, &error))?;
             Ok((script, fingerprint(&wasm)))
         });
     scripts.collect()
+}
+
+/// At the setting that would mend it.
+fn load_problem(loaded: &Loaded, at: &str, title: &str, error: &LoadError) -> Problems {
+    let key = match error {
+        LoadError::NotGranted {
+            missing, grants, ..
+        } => {
+            let label = format!("it uses {} without a grant", missing.join(", "));
+            let help = format!("to allow it: grants = [{grants}]");
+            return loaded.problem_with_help(&["script", at, "grants"], title, &label, help);
+        }
+        LoadError::Init(_) => "config",
+        LoadError::Limits(_) => "limits",
+        _ => "path",
+    };
+    loaded.problem(&["script", at, key], title, error.to_string())
 }
 
 fn settings(config: &ScriptConfig, cache: Option<PathBuf>, lanes: usize) -> Settings {

@@ -13,7 +13,7 @@ use switchhook_store::Locations;
 
 #[derive(Deserialize)]
 struct Dump {
-    table: String,
+    table: Option<String>,
     after: Option<String>,
     limit: Option<usize>,
 }
@@ -27,7 +27,7 @@ struct Aor {
 pub(super) fn add(registry: &mut Registry<Daemon>) {
     let params = const {
         &[
-            required("table", "its name, usually location"),
+            optional("table", "its name, location without it"),
             optional("after", "the `next` of the page before"),
             optional("limit", "addresses of a page, 1000 without it"),
         ]
@@ -104,7 +104,7 @@ fn dump(
 ) -> Result<Paged, Fault> {
     let now = Instant::now();
     let mut page = Page::new(after, limit)?;
-    find(daemon, &table)?.each(now, |aor, binding| {
+    find(daemon, table.as_deref().unwrap_or("location"))?.each(now, |aor, binding| {
         if let Some(contacts) = page.slot(aor, Vec::new) {
             contacts.push(contact(binding, now));
         }
