@@ -5,23 +5,47 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
+use std::marker::PhantomData;
 
 use crate::error::{Error, Result};
 use crate::header;
-use crate::host::types::{Body, Edit, Endpoint, Header, Snapshot};
+use crate::host::types::{self, Body, Edit, Endpoint, Header, Snapshot};
 use crate::host::{reply, request};
 use crate::nameaddr::NameAddr;
 use crate::uri::{Parts, Uri};
 
-/// Which of the event's two messages.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
-    Request,
-    Reply,
+/// Which of the event's two messages. A type and not a value, so that a script which never touches a reply does not import the
+/// host's `reply`, and needs no grant for it.
+pub(crate) trait Side {
+    fn read() -> Result<Snapshot, types::Error>;
+    fn apply(edits: &[Edit]) -> Result<(), types::Error>;
 }
 
-pub(crate) struct Message {
-    side: Side,
+pub(crate) enum OfRequest {}
+
+impl Side for OfRequest {
+    fn read() -> Result<Snapshot, types::Error> {
+        Ok(request::read())
+    }
+
+    fn apply(edits: &[Edit]) -> Result<(), types::Error> {
+        request::apply(edits)
+    }
+}
+
+pub(crate) enum OfReply {}
+
+impl Side for OfReply {
+    fn read() -> Result<Snapshot, types::Error> {
+        reply::read()
+    }
+
+    fn apply(edits: &[Edit]) -> Result<(), types::Error> {
+        reply::apply(edits)
+    }
+}
+
+pub(crate) struct Message<S> {
     /// As it was before the edits that `touched` tells of.
     before: OnceCell<Read>,
     /// As it is with them; read only where a getter asks for something they touched.
@@ -30,6 +54,7 @@ pub(crate) struct Message {
     pending: RefCell<Vec<Edit>>,
     /// Why edits that a getter had to send were refused; told by the next call that may fail.
     refused: Cell<Option<Error>>,
+    side: PhantomData<S>,
 }
 
 /// What has changed since `before` was read.
@@ -64,15 +89,15 @@ struct Span {
     to: usize,
 }
 
-impl Message {
-    pub(crate) fn new(side: Side) -> Message {
+impl<S: Side> Message<S> {
+    pub(crate) fn new() -> Message<S> {
         Message {
-            side,
             before: OnceCell::new(),
             after: OnceCell::new(),
             touched: Touched::default(),
             pending: RefCell::default(),
             refused: Cell::default(),
+            side: PhantomData,
         }
     }
 
@@ -180,11 +205,7 @@ impl Message {
             return Ok(());
         }
         let edits = self.pending.take();
-        match self.side {
-            Side::Request => request::apply(&edits),
-            Side::Reply => reply::apply(&edits),
-        }
-        .map_err(Error::host)
+        S::apply(&edits).map_err(Error::host)
     }
 
     fn touch(&mut self, what: impl FnOnce(&mut Touched)) {
@@ -204,13 +225,10 @@ impl Message {
             if let Err(error) = self.flush() {
                 self.refused.set(Some(error));
             }
-            let snapshot = match self.side {
-                Side::Request => request::read(),
-                Side::Reply => reply::read().unwrap_or_else(|error| {
-                    self.refused.set(Some(Error::host(error)));
-                    empty()
-                }),
-            };
+            let snapshot = S::read().unwrap_or_else(|error| {
+                self.refused.set(Some(Error::host(error)));
+                empty()
+            });
             Read {
                 snapshot,
                 request_line: OnceCell::new(),

@@ -3,13 +3,13 @@
 use crate::error::{Error, Outcome, Result};
 use crate::host::types::{Body, Edit, Endpoint, Header};
 use crate::host::{reply, tm};
-use crate::message::{Message, Side, body, field, message_functions};
+use crate::message::{Message, OfReply, body, field, message_functions};
 use crate::nameaddr::NameAddr;
 use crate::request::Request;
 
 /// The current reply. In a failure route it is the best one; where none came it is the 408 or 503 that the host would send.
 pub struct Reply {
-    pub(crate) message: Message,
+    pub(crate) message: Message<OfReply>,
 }
 
 message_functions!(Reply);
@@ -17,7 +17,7 @@ message_functions!(Reply);
 impl Reply {
     pub(crate) fn current() -> Reply {
         Reply {
-            message: Message::new(Side::Reply),
+            message: Message::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::error::{End, Error, Outcome, Result};
 use crate::host::types::{self, Body, Edit, Endpoint, Header};
 use crate::host::{registrar, request, rr, tm, transport};
-use crate::message::{Message, Side, body, field, message_functions};
+use crate::message::{Message, OfRequest, body, field, message_functions};
 use crate::method::Method;
 use crate::nameaddr::NameAddr;
 use crate::registrar::Saved;
@@ -22,7 +22,7 @@ pub use tm::{Order, Target};
 /// acts on the request or when the route ends. What is decided ([`relay`](Request::relay), [`reply`](Request::reply), ...) is
 /// carried out in order when the route has returned.
 pub struct Request {
-    pub(crate) message: Message,
+    pub(crate) message: Message<OfRequest>,
 }
 
 message_functions!(Request);
@@ -30,7 +30,7 @@ message_functions!(Request);
 impl Request {
     pub(crate) fn current() -> Request {
         Request {
-            message: Message::new(Side::Request),
+            message: Message::new(),
         }
     }
 

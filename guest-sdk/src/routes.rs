@@ -131,7 +131,11 @@ impl<S: Script> exports::request_route::Guest for Exports<S> {
 
 impl<S: Script> exports::reply_route::Guest for Exports<S> {
     fn on_reply() -> Result<types::Outcome, String> {
-        on_both(|req, reply| S::on_reply(reply, req))
+        if const { handles(S::HANDLERS, Family::ReplyRoute) } {
+            on_both(|req, reply| S::on_reply(reply, req))
+        } else {
+            Ok(types::Outcome::Done)
+        }
     }
 }
 
@@ -149,13 +153,21 @@ impl<S: Script> exports::branch_route::Guest for Exports<S> {
 
 impl<S: Script> exports::onreply_route::Guest for Exports<S> {
     fn on_reply(name: String) -> Result<types::Outcome, String> {
-        on_both(|req, reply| S::on_branch_reply(&name, reply, req))
+        if const { handles(S::HANDLERS, Family::OnreplyRoute) } {
+            on_both(|req, reply| S::on_branch_reply(&name, reply, req))
+        } else {
+            Err(unknown("onreply", &name).into_message())
+        }
     }
 }
 
 impl<S: Script> exports::failure_route::Guest for Exports<S> {
     fn on_failure(name: String) -> Result<types::Outcome, String> {
-        on_both(|req, reply| S::on_failure(&name, req, reply))
+        if const { handles(S::HANDLERS, Family::FailureRoute) } {
+            on_both(|req, reply| S::on_failure(&name, req, reply))
+        } else {
+            Err(unknown("failure", &name).into_message())
+        }
     }
 }
 
@@ -165,6 +177,19 @@ impl<S: Script> exports::registrar_route::Guest for Exports<S> {
             .map(|_| ())
             .map_err(Error::into_message)
     }
+}
+
+/// Whether a script has routes of that family. Known when it is compiled: the host's interfaces that only the others need are then
+/// no imports of the guest, and need no grant.
+const fn handles(handlers: &[(Family, &str)], family: Family) -> bool {
+    let mut rest = handlers;
+    while let [(first, _), others @ ..] = rest {
+        if *first as u8 == family as u8 {
+            return true;
+        }
+        rest = others;
+    }
+    false
 }
 
 fn on_request(route: impl FnOnce(&mut Request) -> Outcome) -> Result<types::Outcome, String> {
