@@ -24,9 +24,11 @@ pub fn has(program: &str) -> bool {
     there
 }
 
-/// The folder `name` of ../shared/data, where it is there.
+/// The folder `name` of ../shared/data (SWITCHHOOK_SHARED names another than ../shared), where it is there.
 pub fn shared_data(name: &str) -> Option<PathBuf> {
-    let dir = root().join("../shared/data").join(name);
+    let shared = std::env::var_os("SWITCHHOOK_SHARED")
+        .map_or_else(|| root().join("../shared"), PathBuf::from);
+    let dir = shared.join("data").join(name);
     if dir.is_dir() {
         return Some(dir);
     }

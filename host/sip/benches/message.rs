@@ -1,4 +1,5 @@
-//! What one message costs: index, edit and render of an INVITE of 741 bytes, and the relay of an answer.
+//! What one message costs: index, edit and render of an INVITE of 741 bytes, the relay of an answer and one of our own; and
+//! the same INVITE cut out of a stream.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,7 +10,8 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use switchhook_sip::message::{Edits, HeaderId, Message, render};
+use switchhook_sip::framing::{FrameLimits, Framer};
+use switchhook_sip::message::{Edits, HeaderId, Message, ResponseBuilder, render};
 
 #[path = "../tests/common/invite.rs"]
 mod invite;
@@ -59,8 +61,35 @@ fn message(c: &mut Criterion) {
             black_box(&out);
         });
     });
+    let mut answer = Vec::with_capacity(2048);
+    group.bench_function("answer", |b| {
+        b.iter(|| {
+            let out = std::mem::take(&mut answer);
+            let builder = ResponseBuilder::new(out, msg.view(), 200, "OK", Some("b0b"));
+            answer = builder.finish_vec();
+        });
+    });
     group.finish();
 }
 
-criterion_group!(benches, message);
+/// One message of a stream that comes whole, or in pieces of 64 bytes.
+fn framing(c: &mut Criterion) {
+    let mut group = c.benchmark_group("framing");
+    for (name, step) in [("whole", invite::INVITE.len()), ("pieces", 64)] {
+        group.bench_function(name, |b| {
+            let mut framer = Framer::new(FrameLimits::default());
+            b.iter(|| {
+                for piece in invite::INVITE.as_bytes().chunks(step) {
+                    framer.push(piece);
+                    while let Some(frame) = framer.next().unwrap() {
+                        black_box(frame);
+                    }
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, message, framing);
 criterion_main!(benches);

@@ -10,7 +10,9 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::message::{Fault, HeaderId, Malformed, decimal, is_token_byte, refuse, trim};
+use crate::message::{
+    Fault, HeaderId, Malformed, RoughField, decimal, is_token_byte, refuse, rough_fields,
+};
 
 /// What one message of a stream may make us hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,46 +257,20 @@ enum Step {
 /// The header's Content-Length. Fields that cannot be read are stepped over, the index refuses them later.
 fn content_length(header: &[u8]) -> Result<u64, Malformed> {
     let mut found = None;
-    let mut lines = header;
-    while !lines.is_empty() {
-        let (line, rest) = unfolded_line(lines);
-        let at = header.len() - lines.len();
-        lines = rest;
-        if !matches!(line, [b'c' | b'C' | b'l' | b'L', ..]) {
-            continue;
-        }
-        let name_len = line.iter().take_while(|b| is_token_byte(**b)).count();
-        let (name, value) = line.split_at_checked(name_len).unwrap_or((line, &[]));
-        let [b':', value @ ..] = trim(value) else {
-            continue;
-        };
+    for RoughField { name, value, at } in rough_fields(header) {
         if HeaderId::of(name) != HeaderId::ContentLength {
             continue;
         }
-        let value = trim(value);
         match (decimal(value), found) {
             (Some(length), None) => found = Some(length),
             (Some(length), Some(other)) if length == other => {}
             _ => {
-                return Err(
-                    Malformed::at(Fault::ContentLength, at, value).of(HeaderId::ContentLength)
-                );
+                let malformed = Malformed::at(Fault::ContentLength, at, value);
+                return Err(malformed.of(HeaderId::ContentLength));
             }
         }
     }
     found.ok_or_else(|| Malformed::missing(HeaderId::ContentLength))
-}
-
-/// A line with those folded under it, and what follows.
-fn unfolded_line(lines: &[u8]) -> (&[u8], &[u8]) {
-    let mut end = 0;
-    loop {
-        let rest = lines.get(end..).unwrap_or_default();
-        end += memchr::memchr(b'\n', rest).map_or(rest.len(), |n| n + 1);
-        if !matches!(lines.get(end), Some(b' ' | b'\t')) {
-            return lines.split_at_checked(end).unwrap_or((lines, &[]));
-        }
-    }
 }
 
 #[cfg(test)]

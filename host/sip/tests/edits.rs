@@ -368,6 +368,24 @@ fn what_cannot_be_read_is_answered_as_far_as_it_goes_and_never_if_it_may_not() {
 }
 
 #[test]
+fn a_refusal_without_a_tag_of_ours_is_the_same_for_the_same_bytes() {
+    let tag = |text: &str| {
+        let malformed = Message::parse(text.to_owned().into())
+            .and_then(|msg| msg.check())
+            .unwrap_err();
+        let answer = Message::parse(refuse(text.as_bytes(), &malformed, None).unwrap()).unwrap();
+        answer.to().unwrap().tag().unwrap().to_vec()
+    };
+    let one = "BYE sip:b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nTo: <sip:b>\r\n\r\n";
+    assert_eq!(tag(one), tag(one));
+    assert_ne!(tag(one), tag(&one.replace("bK1", "bK2")));
+    assert_eq!(
+        tag(&one.replace("<sip:b>", "<sip:b>;tag=theirs")),
+        b"theirs"
+    );
+}
+
+#[test]
 fn what_every_message_needs_is_missed_by_name() {
     let checked = |from: &str, to: &str| {
         let text = with(&[(from, to)]);

@@ -22,7 +22,7 @@ use crate::run::{output, run, which};
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 const HOST: &str = "x86_64-unknown-linux-gnu";
 /// Raised when the steps below change, so that an older toolchain is made again.
-const REVISION: &str = "1";
+const REVISION: &str = "2";
 
 /// How guests are compiled.
 pub(crate) struct Toolchain {
@@ -179,16 +179,44 @@ impl Release {
         })
     }
 
-    fn packages(&self) -> Vec<String> {
+    fn packages(&self) -> Result<Vec<String>> {
         let of = |name: &str| format!("{name}={}", self.package);
-        vec![
+        let mut packages = vec![
             of("rustc-web"),
             of("libstd-rust-web-dev"),
             of(&format!("libstd-rust-web-{}", minor(&self.version))),
             of("rust-web-src"),
-            self.llvm.clone(),
-        ]
+        ];
+        packages.extend(not_installed(&self.llvm)?);
+        Ok(packages)
     }
+}
+
+/// A library package and all that it depends on, without what is installed: a small system lacks some of it.
+fn not_installed(package: &str) -> Result<Vec<String>> {
+    let mut depends = Command::new("apt-cache");
+    depends.args(["depends", "--recurse", "--no-recommends", "--no-suggests"]);
+    depends.args([
+        "--no-conflicts",
+        "--no-breaks",
+        "--no-replaces",
+        "--no-enhances",
+        package,
+    ]);
+    let listed = output(&mut depends)?;
+    // packages stand at the line's start, virtual ones in <>, what each depends on is indented
+    let names = listed
+        .lines()
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_alphanumeric()));
+    let installed = |name: &str| {
+        let mut query = Command::new("dpkg-query");
+        output(query.args(["-W", "-f", "${Status}", name]))
+            .is_ok_and(|status| status.ends_with(" installed"))
+    };
+    Ok(names
+        .filter(|name| !installed(name))
+        .map(str::to_owned)
+        .collect())
 }
 
 /// 1.96.0 -> 1.96
@@ -215,7 +243,7 @@ fn download(release: &Release, into: &Path) -> Result<()> {
         // root would hand the download to a user that cannot write here
         apt.current_dir(into)
             .args(["-qq", "-o", "APT::Sandbox::User=root", "download"])
-            .args(release.packages());
+            .args(release.packages()?);
         output(&mut apt)
     };
     if get().is_err() {
@@ -234,7 +262,7 @@ fn unpack(release: &Release, debs: &Path, into: &Path) -> Result<()> {
         let only = if source {
             format!("./usr/src/rustc-{}/library", release.version)
         } else {
-            "./usr".to_owned()
+            "./".to_owned()
         };
         let script =
             r#"dpkg-deb --fsys-tarfile "$1" | tar x -C "$2" --exclude='./usr/share/*' "$3""#;
@@ -254,7 +282,7 @@ fn wrapper(build: &Path) -> Result<()> {
     let bin = build.join("bin");
     fs::create_dir_all(&bin)?;
     let text = "#!/bin/sh\nd=$(dirname \"$(dirname \"$(readlink -f \"$0\")\")\")\n\
-        LD_LIBRARY_PATH=\"$d/usr/lib/x86_64-linux-gnu\" exec \"$d/usr/bin/rustc\" \"$@\"\n";
+        LD_LIBRARY_PATH=\"$d/usr/lib/x86_64-linux-gnu:$d/lib/x86_64-linux-gnu\" exec \"$d/usr/bin/rustc\" \"$@\"\n";
     let rustc = bin.join("rustc");
     fs::write(&rustc, text)?;
     fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755))?;

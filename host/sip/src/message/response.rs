@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::edit::{EditError, decimal};
 use super::header::HeaderId;
 use super::malformed::Malformed;
-use super::token::{is_token, is_token_byte, take_while, trim};
+use super::rough::{RoughField, rough_fields};
+use super::token::{is_token, is_token_byte, take_while};
 use super::view::View;
 
 /// Begins the answer to a request. Its Vias are taken as the view shows them, so `received` and `rport` belong into the
@@ -164,7 +165,8 @@ const REFUSAL_LIMIT: usize = 8192;
 /// are copied as far as they are there. `None` where no answer may or can go: to a response, an ACK, a message without any
 /// Via, or what does not begin with a method (RFC 3261 8.2.6, 17.1.1.3, 18.2; RFC 4475 3.1.2).
 ///
-/// It goes back the way the bytes came; it never makes a transaction.
+/// It goes back the way the bytes came; it never makes a transaction. Without a `to_tag`, a To that has none gets one made
+/// of the bytes, so that a retransmission gets the same (RFC 3261 8.2.7).
 pub fn refuse(bytes: &[u8], malformed: &Malformed, to_tag: Option<&str>) -> Option<Bytes> {
     let head = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'))?;
     let bytes = bytes.get(head..)?;
@@ -175,7 +177,10 @@ pub fn refuse(bytes: &[u8], malformed: &Malformed, to_tag: Option<&str>) -> Opti
     let mut out = Vec::with_capacity(512);
     start(&mut out, malformed.status(), &malformed.reason());
     let mut seen = Vec::new();
-    for (field, value) in RoughFields::of(bytes) {
+    for RoughField {
+        name: field, value, ..
+    } in rough_fields(bytes)
+    {
         let id = HeaderId::of(field);
         let wanted = matches!(
             id,
@@ -194,7 +199,10 @@ pub fn refuse(bytes: &[u8], malformed: &Malformed, to_tag: Option<&str>) -> Opti
         );
         let untagged = || super::NameAddr::parse(value).is_ok_and(|to| to.tag().is_none());
         if id == HeaderId::To && untagged() {
-            tag(&mut out, to_tag);
+            match to_tag {
+                Some(_) => tag(&mut out, to_tag),
+                None => tag(&mut out, Some(&stateless_tag(bytes))),
+            }
         }
         out.extend_from_slice(b"\r\n");
     }
@@ -205,49 +213,11 @@ pub fn refuse(bytes: &[u8], malformed: &Malformed, to_tag: Option<&str>) -> Opti
     Some(out.into())
 }
 
-/// Names and values of what looks like a header field, up to the blank line or the end, without a word about the rest.
-struct RoughFields<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> RoughFields<'a> {
-    fn of(bytes: &'a [u8]) -> Self {
-        let mut fields = Self { rest: bytes };
-        fields.line();
-        fields
-    }
-
-    /// The next line and its folds, without its end.
-    fn line(&mut self) -> &'a [u8] {
-        let mut end = 0;
-        loop {
-            let rest = self.rest.get(end..).unwrap_or_default();
-            end += memchr::memchr(b'\n', rest).map_or(rest.len(), |n| n + 1);
-            if !matches!(self.rest.get(end), Some(b' ' | b'\t')) {
-                break;
-            }
-        }
-        let (line, rest) = super::token::cut(self.rest, end);
-        self.rest = rest;
-        line
-    }
-}
-
-impl<'a> Iterator for RoughFields<'a> {
-    type Item = (&'a [u8], &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let line = trim(self.line());
-            if line.is_empty() {
-                return None;
-            }
-            let (name, rest) = take_while(line, is_token_byte);
-            if let [b':', value @ ..] = trim(rest) {
-                return Some((name, trim(value)));
-            }
-        }
-    }
+/// The same for the same bytes: FNV-1a over the first of them, which hold what tells requests apart.
+fn stateless_tag(bytes: &[u8]) -> String {
+    let step = |hash: u64, b: &u8| (hash ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3);
+    let hash = bytes.iter().take(2048).fold(0xcbf2_9ce4_8422_2325, step);
+    format!("{hash:016x}")
 }
 
 /// The usual reason phrase of a status (RFC 3261 section 21 and the IANA registry); that of its class for others.

@@ -199,7 +199,7 @@ pub struct Param<'a> {
 
 /// The parameters of a Via, an address or a URI: iterates, and looks one up by name.
 ///
-/// Empty parameters (`;;`) are stepped over; [`Params::check`] is what refuses them.
+/// Empty parameters (`;;`) are stepped over here; reading the Via, address or URI they stand in refuses them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Params<'a> {
     rest: &'a [u8],
