@@ -7,7 +7,7 @@ use super::header::HeaderId;
 use super::malformed::{Fault, Malformed};
 use super::{Message, Method, NameAddr, Uri};
 
-/// Those that must come once, in the order they are missed in.
+/// Those that must come once.
 const MANDATORY: [HeaderId; 4] = [
     HeaderId::CallId,
     HeaderId::Cseq,
@@ -21,6 +21,17 @@ const ONCE: [HeaderId; 3] = [
     HeaderId::ContentType,
     HeaderId::Expires,
 ];
+
+const fn bit(id: HeaderId) -> u128 {
+    1 << id as u8
+}
+
+const fn bits(ids: &[HeaderId]) -> u128 {
+    match ids {
+        [] => 0,
+        [first, rest @ ..] => bit(*first) | bits(rest),
+    }
+}
 
 pub(super) fn check(msg: &Message) -> Result<(), Malformed> {
     once(msg)?;
@@ -59,22 +70,18 @@ pub(super) fn check(msg: &Message) -> Result<(), Malformed> {
 
 /// One pass: what must be there once is, and no more than once.
 fn once(msg: &Message) -> Result<(), Malformed> {
-    let mut seen = 0u32;
-    for field in msg.fields() {
-        let Some(place) = MANDATORY.iter().chain(&ONCE).position(|id| *id == field.id) else {
-            continue;
-        };
-        if seen & (1 << place) != 0 {
-            return Err(Malformed::new(Fault::Repeated, field.value).of(field.id));
+    let wanted = bits(&MANDATORY) | bits(&ONCE);
+    let mut seen = 0;
+    for slot in msg.index().slots() {
+        let bit = bit(slot.id.0) & wanted;
+        if seen & bit != 0 {
+            let came = slot.value.of(msg.bytes());
+            return Err(Malformed::new(Fault::Repeated, came).of(slot.id.0));
         }
-        seen |= 1 << place;
+        seen |= bit;
     }
-    match MANDATORY
-        .iter()
-        .enumerate()
-        .find(|(place, _)| seen & (1 << place) == 0)
-    {
-        Some((_, id)) => Err(Malformed::missing(*id)),
+    match MANDATORY.iter().find(|id| seen & bit(**id) == 0) {
+        Some(id) => Err(Malformed::missing(*id)),
         None => Ok(()),
     }
 }
