@@ -65,7 +65,7 @@ pub enum SwapError {
 /// What a drain came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drained {
-    /// Transactions that were still alive at the deadline.
+    /// Transactions that somebody still waited for at the deadline.
     pub left: u64,
 }
 
@@ -161,13 +161,20 @@ impl Engine {
         Stats::of(&self.counters)
     }
 
-    /// Refuses new requests outside of dialogs (503) and waits until no transaction is left, or for that long.
+    /// Refuses new requests outside of dialogs (503) and waits until nobody waits for a transaction of ours, or for that
+    /// long. Transactions that only absorb copies are not waited for.
     pub async fn drain(&self, patience: Duration) -> Drained {
         self.draining.store(true, Ordering::Relaxed);
+        for lane in &self.lanes {
+            // A lane with a full inbox is awake anyway.
+            let _ = lane.mail.try_send(Mail::Drain);
+        }
         let deadline = Instant::now() + patience;
         loop {
-            let left = self.stats().value("transactions.alive");
-            if left == 0 || Instant::now() >= deadline {
+            let stats = self.stats();
+            let left = stats.value("transactions.unfinished");
+            let all = stats.value("lanes.draining") == self.lanes.len() as u64;
+            if (all && left == 0) || Instant::now() >= deadline {
                 return Drained { left };
             }
             tokio::time::sleep(LOOK).await;

@@ -44,6 +44,8 @@ const NAP: Duration = Duration::from_millis(500);
 pub(crate) enum Mail {
     /// A message whose Call-ID is this lane's.
     Message(Message, Source),
+    /// A drain has begun: take notice.
+    Drain,
     /// The lane is to end.
     Stop,
 }
@@ -102,6 +104,7 @@ impl Lane {
                         self.counters.handed_over.count();
                         self.take(message, source);
                     }
+                    Mail::Drain => {}
                     Mail::Stop => return,
                 }
             }
@@ -128,6 +131,10 @@ impl Lane {
             self.work();
             self.net.flush(&mut self.events);
             self.counters.alive.set(self.tm.usage().transactions as u64);
+            if self.is_draining() {
+                self.counters.unfinished.set(self.tm.unfinished() as u64);
+                self.counters.drains.set(1);
+            }
             if now.duration_since(swept) >= self.limits.housekeeping {
                 swept = now;
                 self.housekeeping(now);

@@ -45,6 +45,10 @@ counters! {
         sent_requests: "requests.sent",
         /// Server transactions alive.
         alive: "transactions.alive",
+        /// Server transactions that somebody waits for; counted only while the lane drains.
+        unfinished: "transactions.unfinished",
+        /// 1 for each lane that has taken notice of the drain.
+        drains: "lanes.draining",
         /// Server transactions created.
         created: "transactions.created",
         /// Requests refused because there were too many transactions.

@@ -156,6 +156,11 @@ impl Server {
         )
     }
 
+    /// Whether a failure response to an INVITE is out and its ACK is still to come.
+    pub fn awaits_ack(&self) -> bool {
+        matches!(self, Server::Invite(InviteServer::Completed { .. }))
+    }
+
     /// Whether the transaction is over.
     pub fn is_terminated(&self) -> bool {
         matches!(

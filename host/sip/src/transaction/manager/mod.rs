@@ -146,6 +146,13 @@ impl<X> Manager<X> {
         }
     }
 
+    /// How many transactions somebody waits for: without a final response, or with one to an INVITE that is not yet acknowledged. Those that
+    /// only absorb copies are not counted. Looks at all of them: for a shutdown, not for every message.
+    pub fn unfinished(&self) -> usize {
+        let waited_for = |cell: &Cell<X>| cell.server.is_pending() || cell.server.awaits_ack();
+        self.cells.find_all(waited_for).len()
+    }
+
     /// Whether nothing at all is left, in no table.
     pub fn is_idle(&self) -> bool {
         self.usage() == Usage::default() && self.table.is_empty() && self.outputs.is_empty()
