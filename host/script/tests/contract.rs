@@ -1,5 +1,13 @@
 //! What guests meet through the host's side of the contract, told by guests.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helper fails as its test does"
+)]
+
 mod support;
 
 use std::task::Poll;

@@ -1,48 +1,20 @@
 //! The effects that act: registrations, tables, challenges.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helper fails as its test does"
+)]
+
 mod support;
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
+use support::live;
 use switchhook_script::wit::{Kind, Routed, Saved, Value, Verdict};
-use switchhook_script::{Effects, ErrorCode, Live, Services};
-use switchhook_sip::digest::{Authority, Config, UserTable};
+use switchhook_script::{Effects, ErrorCode};
 use switchhook_sip::flow::{FlowId, Source, Transport};
 use switchhook_sip::message::{Edits, Message, Uri};
-use switchhook_sip::proxy::{LoopKey, Own};
-use switchhook_sip::registrar::Limits;
-use switchhook_store::{Htables, LocationLimits, Locations, TableConfig};
-
-fn live() -> Live {
-    let mut own = Own::new();
-    own.add_interface(
-        Transport::Udp,
-        "127.0.0.1:5060",
-        "127.0.0.1:5060".parse().unwrap(),
-    );
-    own.add_domain("example.test");
-    let table = TableConfig {
-        name: "calls".into(),
-        expire: Duration::from_secs(3600),
-        max_items: 2,
-        max_bytes: 1 << 20,
-    };
-    Live::new(Arc::new(Services {
-        own,
-        loop_key: LoopKey::new([1, 2]),
-        htables: Htables::new([table]),
-        locations: [(
-            "location".to_owned(),
-            Locations::new(LocationLimits::default()),
-        )]
-        .into(),
-        registrar: Limits::default(),
-        authority: Authority::new([7; 32], Instant::now(), Config::default()),
-        users: Box::new(UserTable::default()),
-        clock: Instant::now,
-    }))
-}
 
 fn source(transport: Transport, remote: &str) -> Source {
     Source {

@@ -1,5 +1,13 @@
 //! What loads, what does not, and what a person is told then.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helper fails as its test does"
+)]
+
 mod support;
 
 use std::fs;
@@ -216,7 +224,7 @@ fn compiled_code_is_cached_for_this_user_alone() {
     load_with(settings.clone(), &wasm);
     assert_eq!(fs::metadata(entry).unwrap().modified().unwrap(), written);
     // Other limits compile to the same code; another module does not.
-    load_with(settings.clone(), &on_request("", "nop call $done"));
+    load_with(settings, &on_request("", "nop call $done"));
     assert_eq!(entries(&cache).len(), 2);
     assert_eq!(fs::read(entry).unwrap(), good);
 }
@@ -258,6 +266,6 @@ fn a_spoilt_cache_entry_is_written_anew() {
     );
     fs::remove_file(entry).unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    load_with(settings.clone(), &wasm);
+    load_with(settings, &wasm);
     assert!(entries(dir.path()).is_empty(), "nothing is put there");
 }

@@ -13,14 +13,19 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use switchhook_script::wit::{Binding, Kind, Level, Routed, Value, Verdict};
 use switchhook_script::{
-    Answer, Checked, Current, Effects, ErrorCode, Event, Finished, Grants, HeaderField, OwnRoute,
-    Pool, Refusal, Route, Running, SaveResult, Scope, Script, Settings, Target,
+    Answer, Checked, Current, Effects, ErrorCode, Event, Finished, Grants, HeaderField, Live,
+    OwnRoute, Pool, Refusal, Route, Running, SaveResult, Scope, Script, Services, Settings, Target,
 };
+use switchhook_sip::digest::{Authority, Config, UserTable};
 use switchhook_sip::flow::{FlowId, Source, Transport};
 use switchhook_sip::message::{EditError, Edits, Message, Uri, View};
+use switchhook_sip::proxy::{LoopKey, Own};
+use switchhook_sip::registrar::Limits;
+use switchhook_store::{Htables, LocationLimits, Locations, TableConfig};
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -201,6 +206,37 @@ impl Effects for Book {
     fn challenge(&self, _: Kind, _: &str, _: bool) -> Result<Vec<HeaderField>, Refusal> {
         nothing()
     }
+}
+
+/// Effects that act, on one table `calls`, one location table, no users; `example.test` is ours.
+pub fn live() -> Live {
+    let mut own = Own::new();
+    own.add_interface(
+        Transport::Udp,
+        "127.0.0.1:5060",
+        "127.0.0.1:5060".parse().unwrap(),
+    );
+    own.add_domain("example.test");
+    let table = TableConfig {
+        name: "calls".into(),
+        expire: Duration::from_secs(3600),
+        max_items: 2,
+        max_bytes: 1 << 20,
+    };
+    Live::new(Arc::new(Services {
+        own,
+        loop_key: LoopKey::new([1, 2]),
+        htables: Htables::new([table]),
+        locations: [(
+            "location".to_owned(),
+            Locations::new(LocationLimits::default()),
+        )]
+        .into(),
+        registrar: Limits::default(),
+        authority: Authority::new([7; 32], Instant::now(), Config::default()),
+        users: Box::new(UserTable::default()),
+        clock: Instant::now,
+    }))
 }
 
 /// Everything granted, small pool.
