@@ -73,6 +73,8 @@ def main():
     listen.publicAddress = address
     kind = pj.PJSIP_TRANSPORT_TCP if transport == "tcp" else pj.PJSIP_TRANSPORT_UDP
     endpoint.transportCreate(kind, listen)
+    # sets OpenSSL up, which pjsua2 else does for TLS only: without it no digest algorithm is known
+    endpoint.utilSslGetAvailableCiphers()
     endpoint.libStart()
     endpoint.audDevManager().setNullDev()
 

@@ -115,7 +115,7 @@ impl<'a> Party<'a> {
             "-r",
             &self.rate.to_string(),
             "-l",
-            "20000",
+            &(self.rate * 10).to_string(),
         ]);
         command.args([
             "-nostdin",

@@ -120,9 +120,9 @@ fn the_example_answers_options_and_knows_whom_it_does_not_know() {
         proxy,
     );
     assert_eq!(status, 404, "{answer}");
-    let options = peer.request("OPTIONS", "sip:nobody@example.test", "alice", "");
+    let message = peer.request("MESSAGE", "sip:nobody@example.test", "alice", "");
     let (status, answer) = peer.ask(
-        &options.replace("Max-Forwards: 70", "Max-Forwards: 0"),
+        &message.replace("Max-Forwards: 70", "Max-Forwards: 0"),
         proxy,
     );
     assert_eq!(status, 483, "{answer}");

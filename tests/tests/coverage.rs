@@ -16,9 +16,18 @@ fn files(dir: &str) -> Vec<PathBuf> {
     entries.map(|entry| entry.expect("a file").path()).collect()
 }
 
+fn exists(dir: &str) -> bool {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(dir).is_dir()
+}
+
 /// The text of every test and of what they share.
 fn tests() -> String {
-    let sources = files("tests").into_iter().chain(files("src"));
+    let hosts = ["../host/script/tests", "../host/engine/tests"];
+    let sources = ["tests", "src"]
+        .iter()
+        .chain(&hosts)
+        .filter(|dir| exists(dir))
+        .flat_map(|dir| files(dir));
     sources
         .filter_map(|file| fs::read_to_string(file).ok())
         .collect()

@@ -21,7 +21,7 @@ const TICK: Duration = Duration::from_millis(1);
 const WRONGS: [&str; 5] = ["loop", "recurse", "allocate", "trap", "calls"];
 
 fn start(place: &Place) -> Daemon {
-    let config = "[[script]]\nname = \"misbehave\"\npath = \"GUESTS/misbehave.wasm\"\ngrants = [\"log\", \"request\", \"tm\"]\n\
+    let config = "[[script]]\nname = \"misbehave\"\npath = \"GUESTS/misbehave.wasm\"\ngrants = [\"log\", \"request\", \"reply\", \"tm\"]\n\
         limits = { deadline = \"50ms\", memory = \"16MiB\", stack = \"256KiB\", host-calls = 10000 }\n\
         error-reply = { status = 503, reason = \"Script Failure\" }\n";
     Setup::config(place, config).start()

@@ -156,8 +156,8 @@ impl Stage {
             self.seen.clear();
         }
         let config = format!(
-            "[[script]]\nname = \"relay\"\npath = \"GUESTS/relay.wasm\"\ngrants = [\"log\", \"request\", \"transport\", \"tm\", \"rr\"]\n\
-             config = {{ next_hop = \"sip:{}\" }}\n",
+            "[[script]]\nname = \"relay\"\npath = \"GUESTS/relay.wasm\"\ngrants = [\"log\", \"request\", \"reply\", \"transport\", \"tm\", \"rr\"]\n\
+             config = {{ next-hop = \"sip:{}\" }}\n",
             self.next_hop.at()
         );
         self.daemon = Some(
@@ -186,14 +186,7 @@ impl Stage {
                 break;
             }
             // others are retransmissions of what came before
-            if contains(
-                &datagram,
-                bytes
-                    .rsplit(|byte| *byte == b'\n')
-                    .next_back()
-                    .unwrap_or_default(),
-            ) || is_of(&datagram, name, bytes)
-            {
+            if is_of(&datagram, name, bytes) {
                 relayed.get_or_insert(datagram);
             }
         }
@@ -240,14 +233,22 @@ fn as_it_came(relayed: &[u8], proxy: &str, sender: &str) -> Vec<u8> {
         find(&bytes, format!("Via: SIP/2.0/UDP {proxy};").as_bytes()).expect("the proxy's own Via");
     let end = start + find(&bytes[start..], b"\r\n").expect("the end of that line") + 2;
     bytes.drain(start..end);
-    let received = format!(";received={sender}");
-    if let Some(at) = find(&bytes, received.as_bytes()) {
-        bytes.drain(at..at + received.len());
+    for added in [format!(";received={sender}"), "=5060".to_owned()] {
+        // the second one is the value of an rport that asked for it
+        let from = if added.starts_with('=') {
+            find(&bytes, b";rport=5060").map(|at| at + 6)
+        } else {
+            find(&bytes, added.as_bytes())
+        };
+        if let Some(at) = from {
+            bytes.drain(at..at + added.len());
+        }
     }
     bytes
 }
 
-/// The message as it would go on: Max-Forwards one less, nothing behind its Content-Length, no empty lines before it.
+/// The message as it would go on: Max-Forwards one less, nothing behind its Content-Length, and no `received` in its top Via but the
+/// proxy's own (RFC 3261 section 18.2.1).
 fn with_one_hop_less(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let lower = bytes.to_ascii_lowercase();
@@ -261,6 +262,15 @@ fn with_one_hop_less(bytes: &[u8]) -> Vec<u8> {
     if let Some(line) = find(&lower[..head], b"\r\nmax-forwards") {
         let (start, end, hops) = number(&bytes, line);
         bytes.splice(start..end, (hops - 1).to_string().into_bytes());
+    }
+    let via = find(&lower, b"\r\nvia:").map_or(0, |at| at + 2);
+    let end = via + find(&bytes[via..], b"\r\n").unwrap_or(0);
+    if let Some(start) = find(&bytes[via..end], b";received=").map(|at| via + at) {
+        let length = bytes[start + 1..end]
+            .iter()
+            .position(|byte| *byte == b';')
+            .map_or(end - start, |at| at + 1);
+        bytes.drain(start..start + length);
     }
     bytes
 }
