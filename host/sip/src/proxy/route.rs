@@ -70,15 +70,15 @@ fn repair_strict(
     found: &mut Found,
 ) -> Result<(), EditError> {
     let view = edits.view(request);
+    let Some(last) = routes(view).last() else {
+        return Ok(());
+    };
     let Ok(uri) = Uri::parse(view.request_uri()) else {
         return Ok(());
     };
     if !uri.is_loose_route() || uri.user.is_some() || !own.is_own(&uri) {
         return Ok(());
     }
-    let Some(last) = routes(view).last() else {
-        return Ok(());
-    };
     let Ok(target) = NameAddr::parse(last) else {
         return Ok(());
     };
@@ -93,8 +93,15 @@ fn repair_strict(
 }
 
 fn strip_maddr(request: &Message, edits: &mut Edits, own: &Own) -> Result<(), EditError> {
-    let view = edits.view(request);
-    let Ok(uri) = Uri::parse(view.request_uri()) else {
+    let uri = edits.view(request).request_uri();
+    // Rare, and quickly seen to be absent.
+    if !uri
+        .windows(5)
+        .any(|word| word.eq_ignore_ascii_case(b"maddr"))
+    {
+        return Ok(());
+    }
+    let Ok(uri) = Uri::parse(uri) else {
         return Ok(());
     };
     let maddr = uri.params.value(b"maddr");

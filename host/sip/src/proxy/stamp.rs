@@ -44,7 +44,10 @@ type Text = SmallVec<[u8; 160]>;
 /// another destination, begin again with the edits as they were before.
 pub fn stamp(request: &Message, edits: &mut Edits, stamp: &Stamp<'_>) -> Result<(), EditError> {
     if let Some(record) = &stamp.record_route {
-        let secure = Uri::parse(edits.view(request).request_uri()).is_ok_and(|u| u.is_secure());
+        let uri = edits.view(request).request_uri();
+        let secure = uri
+            .get(..5)
+            .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sips:"));
         let double = record.from != stamp.via;
         // The upstream side stands below: who answers reads from the top, who asked from the bottom.
         if double {
@@ -98,9 +101,11 @@ fn record_route(
         value.extend_from_slice(part);
     }
     // What a script gave must not end the URI or begin another part of it.
-    let uri = Uri::parse(value.get(1..).unwrap_or_default())?;
-    if uri.headers.is_some() || uri.user.is_some() {
-        return Err(Malformed::new(Fault::Uri, params.as_bytes()).into());
+    if !params.is_empty() {
+        let uri = Uri::parse(value.get(1..).unwrap_or_default())?;
+        if uri.headers.is_some() || uri.user.is_some() {
+            return Err(Malformed::new(Fault::Uri, params.as_bytes()).into());
+        }
     }
     value.push(b'>');
     Ok(value)
