@@ -70,7 +70,7 @@
 //!
 //! Each may also take the script's state: what `#[init]` returns, or else the `#[config]` struct, by `&` or `&mut`. State is one
 //! instance's: the host runs several and throws one away after a trap, so what must last or be shared belongs into an
-//! [`htable`](htable). A named route is armed by a constant of the function's name in capitals: `fn manage_failure` is
+//! [`htable`]. A named route is armed by a constant of the function's name in capitals: `fn manage_failure` is
 //! `MANAGE_FAILURE`.
 //!
 //! # What a route comes to

@@ -448,3 +448,47 @@ pub(crate) fn body(content_type: &str, content: Vec<u8>) -> Body {
         content,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_utf_8_is_read_as_iso_8859_1() {
+        let message =
+            b"SIP/2.0 200 OK\r\nServer: Z\xc3\xbcrich\r\nSubject: Gr\xfc\xdfe\r\n\r\n".to_vec();
+        let span = |name: &[u8], value: &[u8]| {
+            let at = |part: &[u8]| {
+                let found = message.windows(part.len()).position(|w| w == part);
+                found.unwrap() as u32
+            };
+            let (name_at, value_at) = (at(name), at(value));
+            let end = |from: u32, part: &[u8]| from + part.len() as u32;
+            [
+                9 << 24 | name_at,
+                end(name_at, name),
+                value_at,
+                end(value_at, value),
+            ]
+        };
+        let fields = [
+            span(b"Server", b"Z\xc3\xbcrich"),
+            span(b"Subject", b"Gr\xfc\xdfe"),
+        ];
+        let reply: Message<OfReply> = Message::new();
+        let snapshot = Snapshot {
+            fields: fields.concat(),
+            message: message.clone(),
+            ..empty()
+        };
+        let read = reply.before.get_or_init(|| Read {
+            snapshot,
+            request_line: OnceCell::new(),
+            latin: OnceCell::new(),
+        });
+        assert_eq!(read.start_line(), "SIP/2.0 200 OK");
+        assert_eq!(reply.header("server"), Some("Zürich"));
+        assert_eq!(reply.header("s"), Some("Grüße"));
+        assert!(reply.body().is_empty());
+    }
+}

@@ -103,7 +103,7 @@ pub struct Exports<S>(PhantomData<S>);
 impl<S: Script> exports::lifecycle::Guest for Exports<S> {
     fn init(config: String) -> Result<Vec<exports::lifecycle::Handler>, String> {
         #[cfg(target_arch = "wasm32")]
-        std::panic::set_hook(Box::new(|info| crate::log::error!("{info}")));
+        std::panic::set_hook(Box::new(tell));
         S::init(&config).map_err(Error::into_message)?;
         Ok(S::HANDLERS
             .iter()
@@ -176,6 +176,21 @@ impl<S: Script> exports::registrar_route::Guest for Exports<S> {
         S::on_expired(&contact)
             .map(|_| ())
             .map_err(Error::into_message)
+    }
+}
+
+/// What a panic leaves in the log before it traps.
+#[cfg(target_arch = "wasm32")]
+fn tell(info: &std::panic::PanicHookInfo<'_>) {
+    let payload = info.payload();
+    let message = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("for no reason that is text");
+    match info.location() {
+        Some(place) => crate::log::error!("panicked at {place}: {message}"),
+        None => crate::log::error!("panicked: {message}"),
     }
 }
 
