@@ -3,6 +3,11 @@
 //! It takes target/guests/default.wasm as `cargo xtask guests default` builds it.
 
 #![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a bench fails as a test does"
+)]
+#![allow(
     missing_docs,
     reason = "criterion's macro makes an undocumented function"
 )]

@@ -16,12 +16,10 @@
 mod support;
 
 use std::hint::black_box;
-use std::path::Path;
-use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use support::{current, invite, live, load, on_request, poll, run, settings};
-use switchhook_script::{Event, Pool, Route, Script};
+use support::{invite, load, on_request, poll};
+use switchhook_script::{Event, Pool};
 
 const HEADER: &str = r#"(import "switchhook:script/request@0.1.0" "header" (func $header (param i32 i32 i32)))
     (data (i32.const 1024) "User-Agent")"#;
@@ -82,39 +80,5 @@ fn calls(c: &mut Criterion) {
     c.bench_function("event alone", |b| b.iter(|| black_box(invite_of())));
 }
 
-/// `on-request` of examples/default for a call to a registered user, all its host calls included.
-fn example(c: &mut Criterion) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/default.wasm");
-    let Ok(wasm) = std::fs::read(&path) else {
-        eprintln!(
-            "left out: {} is not there; `cargo xtask guests default` builds it",
-            path.display()
-        );
-        return;
-    };
-    let mut settings = settings();
-    settings.config =
-        r#"{"auth":false,"realm":"example.test","second":{},"voicemail":"","no-answer":30000}"#
-            .into();
-    let script =
-        Script::load(settings, Arc::new(live()), &wasm).unwrap_or_else(|error| panic!("{error}"));
-    let mut pool = Pool::new(script);
-    let register = Event::new(Route::Request, Some(current(REGISTER)), None);
-    run(&mut pool, register).1.unwrap();
-    c.bench_function("examples/default: INVITE to a registered user", |b| {
-        b.iter(|| event(&mut pool))
-    });
-}
-
-const REGISTER: &str = "REGISTER sip:example.test SIP/2.0\r\n\
-    Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKreg\r\n\
-    Max-Forwards: 70\r\n\
-    To: <sip:bob@example.test>\r\n\
-    From: <sip:bob@example.test>;tag=1\r\n\
-    Call-ID: reg@192.0.2.1\r\n\
-    CSeq: 1 REGISTER\r\n\
-    Contact: <sip:bob@192.0.2.1>\r\n\
-    Content-Length: 0\r\n\r\n";
-
-criterion_group!(benches, calls, example);
+criterion_group!(benches, calls);
 criterion_main!(benches);
