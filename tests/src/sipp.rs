@@ -158,7 +158,7 @@ impl Playing {
         stats
     }
 
-    /// What it has counted so far.
+    /// What it has counted so far: something is there from its first second on.
     pub fn stats(&self) -> Stats {
         let text = std::fs::read_to_string(&self.stats).unwrap_or_default();
         let mut lines = text.lines();
@@ -166,10 +166,11 @@ impl Playing {
         let values = lines.next_back().unwrap_or_default();
         let table: HashMap<&str, &str> = names.split(';').zip(values.split(';')).collect();
         let count = |name: &str| {
-            table
+            // a column that is not there must not read as "none failed"
+            let value = table
                 .get(name)
-                .and_then(|value| value.parse().ok())
-                .unwrap_or(0)
+                .unwrap_or_else(|| panic!("SIPp counts no {name}: {names}"));
+            value.parse().unwrap_or(0)
         };
         Stats {
             successful: count("SuccessfulCall(C)"),
@@ -193,7 +194,7 @@ impl Playing {
 impl Drop for Playing {
     fn drop(&mut self) {
         if std::thread::panicking() && !self.ended {
-            eprintln!("{:?}\n{}", self.stats(), self.errors());
+            eprintln!("{}", self.errors());
         }
     }
 }

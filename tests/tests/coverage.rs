@@ -22,10 +22,14 @@ fn exists(dir: &str) -> bool {
 
 /// The text of every test and of what they share.
 fn tests() -> String {
-    let hosts = ["../host/script/tests", "../host/engine/tests"];
+    let others = [
+        "../host/script/tests",
+        "../host/engine/tests",
+        "../guest-sdk/tests",
+    ];
     let sources = ["tests", "src"]
         .iter()
-        .chain(&hosts)
+        .chain(&others)
         .filter(|dir| exists(dir))
         .flat_map(|dir| files(dir));
     sources
@@ -39,6 +43,7 @@ fn unnamed<'a>(names: &'a [String], tests: &str) -> Vec<&'a str> {
             format!("\"{name}\""),
             format!("GUESTS/{name}.wasm"),
             format!("examples/{name}/"),
+            format!("guests/{name}/"),
         ];
         !ends.iter().any(|form| tests.contains(form))
     };
