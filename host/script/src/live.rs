@@ -101,7 +101,8 @@ impl Effects for Live {
     }
 
     fn refusal(&self, request: &Message) -> Option<Answer> {
-        proxy::check(request, &self.0.own, &self.0.loop_key)
+        // What cannot be read never comes to a script: the engine refuses it.
+        proxy::check_read(request, &self.0.own, &self.0.loop_key)
             .err()
             .map(answer)
     }

@@ -17,6 +17,11 @@ use crate::message::{HeaderId, Message, Method, Scheme};
 /// Step 6, authorization, is the script's to ask for.
 pub fn check(request: &Message, own: &Own, loops: &LoopKey) -> Result<(), Answer> {
     request.check()?;
+    check_read(request, own, loops)
+}
+
+/// As [`check`] without step 1, for a request that passed [`Message::check`] when it came.
+pub fn check_read(request: &Message, own: &Own, loops: &LoopKey) -> Result<(), Answer> {
     let scheme = request.request_uri().split(|b| *b == b':').next();
     if let Scheme::Other(_) = Scheme::of(scheme.unwrap_or_default()) {
         return Err(Answer::new(416));

@@ -26,7 +26,7 @@ mod stamp;
 mod tests;
 
 pub use breadth::{Breadth, DEFAULT_BREADTH, Shares};
-pub use check::check;
+pub use check::{check, check_read};
 pub use forward::{Aim, DEFAULT_HOPS, Next, aim};
 pub use loops::{LoopKey, LoopMark};
 pub use own::Own;
