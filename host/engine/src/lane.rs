@@ -43,7 +43,7 @@ const NAP: Duration = Duration::from_millis(500);
 /// What a lane is told by others.
 pub(crate) enum Mail {
     /// A message whose Call-ID is this lane's.
-    Message(Message, Source),
+    Message(Box<Message>, Source),
     /// A drain has begun: take notice.
     Drain,
     /// The lane is to end.
@@ -102,7 +102,7 @@ impl Lane {
                 match mail {
                     Mail::Message(message, source) => {
                         self.counters.handed_over.count();
-                        self.take(message, source);
+                        self.take(*message, source);
                     }
                     Mail::Drain => {}
                     Mail::Stop => return,
@@ -189,7 +189,7 @@ impl Lane {
     fn work(&mut self) {
         while let Some(event) = self.events.pop_front() {
             match event {
-                NetEvent::Message { bytes, source } => self.parse(bytes, source),
+                NetEvent::Message { bytes, source } => self.parse(&bytes, source),
                 NetEvent::Failed {
                     bytes,
                     destination,
@@ -204,7 +204,7 @@ impl Lane {
     }
 
     /// Reads a message and takes it to the lane it belongs to.
-    fn parse(&mut self, bytes: Bytes, source: Source) {
+    fn parse(&mut self, bytes: &Bytes, source: Source) {
         let parsed = if source.transport.is_stream() {
             Message::parse_stream(bytes.clone(), &switchhook_sip::message::Limits::default())
         } else {
@@ -213,7 +213,7 @@ impl Lane {
         let message = match parsed {
             Ok(message) => message,
             Err(malformed) => {
-                return self.send_refusal(refuse(&bytes, &malformed, None), &source);
+                return self.send_refusal(refuse(bytes, &malformed, None), &source);
             }
         };
         if self.lanes.len() > 1
@@ -223,7 +223,10 @@ impl Lane {
             if lane != self.index
                 && let Some(other) = self.lanes.get(lane)
             {
-                if other.try_send(Mail::Message(message, source)).is_err() {
+                if other
+                    .try_send(Mail::Message(Box::new(message), source))
+                    .is_err()
+                {
                     self.counters.handover_full.count();
                 }
                 return;

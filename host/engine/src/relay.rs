@@ -53,11 +53,14 @@ enum Way {
     /// Through a transaction, whose context has the request.
     Stateful(Key),
     /// Without (RFC 3261 16.11).
-    Stateless {
-        source: Source,
-        request: Current,
-        record_route: Option<String>,
-    },
+    Stateless(Box<Bare>),
+}
+
+/// A request without a transaction.
+struct Bare {
+    source: Source,
+    request: Current,
+    record_route: Option<String>,
 }
 
 /// One target on its way to a branch.
@@ -125,11 +128,11 @@ impl Relay {
         };
         Relay {
             generation,
-            way: Way::Stateless {
+            way: Way::Stateless(Box::new(Bare {
                 source,
                 request,
                 record_route,
-            },
+            })),
             order: Order::Parallel,
             targets: VecDeque::from([target]),
             leg: None,
@@ -144,7 +147,7 @@ impl Relay {
     pub(crate) fn key(&self) -> Option<Key> {
         match self.way {
             Way::Stateful(key) => Some(key),
-            Way::Stateless { .. } => None,
+            Way::Stateless(_) => None,
         }
     }
 
@@ -207,7 +210,7 @@ impl Lane {
     /// Takes the next target on.
     fn begin(&mut self, relay: &mut Relay, target: Target) {
         let (current, index) = match &relay.way {
-            Way::Stateless { request, .. } => (request.clone(), 0),
+            Way::Stateless(bare) => (bare.request.clone(), 0),
             Way::Stateful(key) => {
                 let most = self.limits.branches;
                 let Some(context) = self.tm.data_mut(*key) else {
@@ -318,7 +321,7 @@ impl Lane {
         }
         let context = match relay.way {
             Way::Stateful(key) => self.tm.data_mut(key),
-            Way::Stateless { .. } => None,
+            Way::Stateless(_) => None,
         };
         let mut event = Event::new(Route::Onsend, Some(leg.current.clone()), None);
         if let Some(context) = context {
@@ -419,14 +422,10 @@ impl Lane {
         };
         let id = match way {
             Way::Stateful(_) => Some(self.tm.next_branch()),
-            Way::Stateless { .. } => None,
+            Way::Stateless(_) => None,
         };
         let (source, params) = match way {
-            Way::Stateless {
-                source,
-                record_route,
-                ..
-            } => (*source, record_route.as_deref()),
+            Way::Stateless(bare) => (bare.source, bare.record_route.as_deref()),
             Way::Stateful(key) => match self.tm.data(*key) {
                 Some(context) => (context.source, context.record_route.as_deref()),
                 None => return Ok(()),
@@ -500,18 +499,16 @@ impl Lane {
     /// Every target is ready or left out: sends.
     fn dispatch(&mut self, now: Instant, mut relay: Relay) {
         match relay.way {
-            Way::Stateless {
-                source, request, ..
-            } => match relay.bare.take() {
+            Way::Stateless(bare) => match relay.bare.take() {
                 Some((destination, bytes)) => self.send(destination, bytes),
                 None => {
                     if let Some(problem) = relay.problem
-                        && request.message.method() != Method::Ack
+                        && bare.request.message.method() != Method::Ack
                     {
                         let status = problem.status();
                         let _ = self.tm.answer_without_state(
-                            &request.message,
-                            &source,
+                            &bare.request.message,
+                            &bare.source,
                             status,
                             "",
                             &[],

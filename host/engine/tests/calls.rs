@@ -227,10 +227,7 @@ fn what_cant_be_read_is_answered_where_it_can_be() {
         &good.replace("CSeq: 1 OPTIONS", "CSeq: one OPTIONS"),
     );
     alice.status(400);
-    alice.send(
-        site.udp,
-        &good.replace("ACK", "ACK").replace("Call-ID: m1\r\n", ""),
-    );
+    alice.send(site.udp, &good.replace("Call-ID: m1\r\n", ""));
     alice.status(400);
     alice.send(site.udp, "SIP/2.0 200 OK\r\nVia: nonsense\r\n\r\n");
     alice.send(site.udp, &good);

@@ -41,10 +41,10 @@ impl Server {
         Server { address, asked }
     }
 
-    fn resolver(&self, dns: Dns) -> Resolver {
+    fn resolver(&self, dns: &Dns) -> Resolver {
         let dns = Dns {
             servers: vec![self.address],
-            ..dns
+            ..dns.clone()
         };
         Resolver::new(&dns).unwrap()
     }
@@ -110,7 +110,7 @@ fn story<F: Future<Output = ()>>(story: F) {
 #[test]
 fn addresses_services_and_rules_are_read() {
     story(async {
-        let resolver = Server::new().resolver(Dns::default());
+        let resolver = Server::new().resolver(&Dns::default());
         let addresses = resolver.ask("example.test", Kind::Addresses).await.unwrap();
         let expected: IpAddr = "192.0.2.7".parse().unwrap();
         assert_eq!(addresses, [Record::Address(expected)]);
@@ -144,7 +144,7 @@ fn addresses_services_and_rules_are_read() {
 #[test]
 fn what_does_not_exist_is_an_empty_answer() {
     story(async {
-        let resolver = Server::new().resolver(Dns::default());
+        let resolver = Server::new().resolver(&Dns::default());
         for (name, kind) in [
             ("nobody.invalid.test", Kind::Addresses),
             ("_sip._tcp.example.test", Kind::Srv),
@@ -158,7 +158,7 @@ fn what_does_not_exist_is_an_empty_answer() {
 fn an_answer_is_kept_for_its_life() {
     story(async {
         let server = Server::new();
-        let resolver = server.resolver(Dns::default());
+        let resolver = server.resolver(&Dns::default());
         let ask = || resolver.ask("_sip._udp.example.test", Kind::Srv);
         ask().await.unwrap();
         let asked = server.asked.load(Ordering::Relaxed);
@@ -172,7 +172,7 @@ fn an_answer_is_kept_for_its_life() {
 #[test]
 fn silence_ends_in_time_and_one_question_too_many_is_refused_at_once() {
     story(async {
-        let resolver = Server::new().resolver(Dns {
+        let resolver = Server::new().resolver(&Dns {
             timeout: Duration::from_millis(100),
             attempts: 1,
             concurrent: 1,
