@@ -15,15 +15,13 @@ pub(crate) fn up(args: &[String]) -> Result<()> {
     run::run(run::cargo().args(["build", "--release", "--package", "switchhook"]))?;
 
     eprintln!();
-    eprintln!("Next, in another terminal:");
+    eprintln!("Two phones that you can register by way of it, at the domain example.test:");
     eprintln!(
-        "  sipsak -vv -s sip:127.0.0.1:5060                     ask the example whether it is there"
+        "  alice, password alice-secret, and bob, password bob-secret; then let one call the other."
     );
-    eprintln!("  target/release/switchhook rpc core.uptime            look inside");
     eprintln!(
-        "  register two phones and let one call the other:      examples/default/README.md says how"
+        "Without passwords: cargo xtask up -- --set script.default.config.auth=false. Ctrl-C ends it."
     );
-    eprintln!("Ctrl-C ends it.");
     eprintln!();
     let mut daemon = Command::new(workspace::daemon());
     daemon
