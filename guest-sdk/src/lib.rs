@@ -61,7 +61,7 @@
 //! | Attribute | When | Takes |
 //! |---|---|---|
 //! | `#[request_route]` | each request but retransmissions, the ACK of a non-2xx answer, the CANCEL of a known INVITE | `&mut Request` |
-//! | `#[reply_route]` | each reply, before its transaction sees it | `&mut Reply`, `&mut Request` |
+//! | `#[reply_route]` | each reply, before its transaction sees it | `&mut Reply` |
 //! | `#[onsend_route]` | each request that is about to be sent | `&mut Request` |
 //! | `#[branch_route("NAME")]` | each branch, where armed by [`Request::on_branch`] | `&mut Request` |
 //! | `#[onreply_route("NAME")]` | each reply of a branch, where armed by [`Request::on_reply`] | `&mut Reply`, `&mut Request` |

@@ -57,7 +57,7 @@ pub trait Script: 'static {
     }
 
     /// `reply_route`
-    fn on_reply(_reply: &mut Reply, _req: &mut Request) -> Outcome {
+    fn on_reply(_reply: &mut Reply) -> Outcome {
         Ok(End::Next)
     }
 
@@ -132,7 +132,9 @@ impl<S: Script> exports::request_route::Guest for Exports<S> {
 impl<S: Script> exports::reply_route::Guest for Exports<S> {
     fn on_reply() -> Result<types::Outcome, String> {
         if const { handles(S::HANDLERS, Family::ReplyRoute) } {
-            on_both(|req, reply| S::on_reply(reply, req))
+            let mut reply = Reply::current();
+            let end = S::on_reply(&mut reply);
+            settle(end, [reply.message.flush(), Ok(())])
         } else {
             Ok(types::Outcome::Done)
         }

@@ -121,9 +121,12 @@ fn an_error_in_a_route_leaves_nobody_in_silence() {
     call.replies(486);
     assert_eq!(call.status(), Some(486), "the best reply goes out");
 
-    let mut call = site().receive(invite().header("X-Fail", "reply"));
-    call.replies(200);
+    let mut call = site().receive(invite());
+    call.branch_replies_with(0, 180, &[("X-Drop", "reply")]);
+    assert!(call.answers().is_empty());
+    call.branch_replies_with(0, 200, &[("X-Fail", "reply")]);
     assert_eq!(call.status(), Some(200), "the reply goes on");
+    assert_eq!(call.error(), Some("told to fail in reply"));
 
     assert!(
         site()

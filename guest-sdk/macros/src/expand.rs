@@ -138,7 +138,7 @@ fn functions(routes: &[Route]) -> TokenStream {
 
     let single = [
         (Kind::Request, "on_request", quote!(#request)),
-        (Kind::Reply, "on_reply", quote!(#reply, #request)),
+        (Kind::Reply, "on_reply", quote!(#reply)),
         (Kind::OnSend, "on_send", quote!(#request)),
         (
             Kind::Event,

@@ -79,9 +79,8 @@ impl Kind {
         use Argument::*;
         match self {
             Kind::Request | Kind::OnSend | Kind::Branch => matches!(argument, Request | State),
-            Kind::Reply | Kind::OnReply | Kind::Failure => {
-                matches!(argument, Request | Reply | State)
-            }
+            Kind::Reply => matches!(argument, Reply | State),
+            Kind::OnReply | Kind::Failure => matches!(argument, Request | Reply | State),
             Kind::Event => matches!(argument, Contact | State),
             Kind::Init | Kind::ExportState | Kind::ImportState => false,
         }
@@ -92,7 +91,10 @@ impl Kind {
             Kind::Request | Kind::OnSend | Kind::Branch => {
                 "takes `&mut Request` and, where it wants, the script's state, such as `&Config`"
             }
-            Kind::Reply | Kind::OnReply | Kind::Failure => {
+            Kind::Reply => {
+                "takes `&mut Reply` and, where it wants, the script's state, such as `&Config`; which request it answers is not known yet"
+            }
+            Kind::OnReply | Kind::Failure => {
                 "takes `&mut Request`, `&mut Reply` and the script's state, such as `&Config`: those that it wants, in any order"
             }
             Kind::Event => {

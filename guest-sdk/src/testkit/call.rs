@@ -146,7 +146,7 @@ impl Call {
     pub fn replies(&mut self, status: u16) -> &mut Call {
         for branch in self.round..self.sent.len() {
             if self.sent[branch].is_open() {
-                self.take_reply(branch, status, false);
+                self.take_reply(branch, status, false, &[]);
             }
         }
         self.settle();
@@ -155,12 +155,22 @@ impl Call {
 
     /// One branch of the last relay answers so, counted from 0.
     pub fn branch_replies(&mut self, branch: usize, status: u16) -> &mut Call {
+        self.branch_replies_with(branch, status, &[])
+    }
+
+    /// The same with header fields in the reply.
+    pub fn branch_replies_with(
+        &mut self,
+        branch: usize,
+        status: u16,
+        headers: &[(&str, &str)],
+    ) -> &mut Call {
         let at = self.round + branch;
         assert!(
             self.sent.get(at).is_some_and(Branch::is_open),
             "branch {branch} is not open: {self:?}"
         );
-        self.take_reply(at, status, false);
+        self.take_reply(at, status, false, headers);
         self.settle();
         self
     }
@@ -169,7 +179,7 @@ impl Call {
     pub fn times_out(&mut self) -> &mut Call {
         for branch in self.round..self.sent.len() {
             if self.sent[branch].is_open() {
-                self.take_reply(branch, 408, true);
+                self.take_reply(branch, 408, true, &[]);
             }
         }
         self.settle();
@@ -321,8 +331,18 @@ impl Call {
     }
 
     /// A reply of a branch, through the reply routes.
-    fn take_reply(&mut self, branch: usize, status: u16, timed_out: bool) {
-        let answered = response(&self.sent[branch].message, status, "", Some("b1"));
+    fn take_reply(
+        &mut self,
+        branch: usize,
+        status: u16,
+        timed_out: bool,
+        headers: &[(&str, &str)],
+    ) {
+        let mut answered = response(&self.sent[branch].message, status, "", Some("b1"));
+        for (name, value) in headers {
+            let added = answered.header(name.as_bytes(), value.as_bytes());
+            answered = added.unwrap_or_else(|error| panic!("{error}"));
+        }
         let mut reply = parse(&text(&answered.finish()));
         let onreply = self.arms.onreply.clone();
         let routes = [

@@ -1,7 +1,8 @@
 //! Every family of routes. Header fields of the request tell it what to do, header fields of what it sends tell what it did:
 //!
 //! - `X-Arm: failure, onreply, branch` arms `AGAIN`, `MARK` and `STAMP`; `X-Fork: URI, URI` forks to these, `X-Order: serial` one by one
-//! - `X-Drop: request`, `onsend`, `branch`, `reply` or `onreply` drops there; `X-Fail:` ends the route of that name with an error
+//! - `X-Drop: request`, `onsend`, `branch`, `onreply` or `failure` drops there; `X-Fail:` ends the route of that name with an error;
+//!   `reply` in a reply's own field does so in the reply route
 //! - `X-Second: URI` is where `AGAIN` sends to, `X-Answer: STATUS` is what it answers
 //! - `OPTIONS` is answered with how many requests this instance has seen, which a swap hands over
 
@@ -92,8 +93,12 @@ pub mod routes {
     }
 
     #[reply_route]
-    fn replies(reply: &mut Reply, req: &mut Request) -> Outcome {
-        route!(told(req, "reply"));
+    fn replies(reply: &mut Reply) -> Outcome {
+        match (reply.header("X-Drop"), reply.header("X-Fail")) {
+            (Some("reply"), _) => return Ok(Drop),
+            (_, Some("reply")) => return Err(Error::new("told to fail in reply")),
+            _ => {}
+        }
         reply.append_header("X-Reply-Route", &reply.status().to_string());
         Ok(Done)
     }
