@@ -3,13 +3,14 @@
 //! A cache entry is code that this process will run: whoever can write one owns the daemon. So the directory and its
 //! entries must belong to the process's user and be writable to nobody else, or they are not used. An entry is named by
 //! the module's hash and the engine's compatibility hash, begins with a hash of the rest, and is put there by a rename.
-//! What is missing, foreign, cut or changed is ignored and written anew; failures to write only cost the next start.
+//! What is missing, foreign, cut or changed is ignored and written anew; beyond [`ENTRIES`] the oldest go; failures to write only cost the next start.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::hash::{Hash as _, Hasher};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tracing::{debug, warn};
@@ -20,6 +21,10 @@ use crate::error::message;
 use crate::generation::Hash;
 
 const MAGIC: &[u8; 8] = b"swhkcwa1";
+/// The most entries that are kept: the newest.
+const ENTRIES: usize = 64;
+/// No entry takes that long to write.
+const ABANDONED: Duration = Duration::from_secs(3600);
 const HEAD: usize = MAGIC.len() + 32;
 
 /// A directory of compiled code.
@@ -100,7 +105,10 @@ impl Cache {
             }
         };
         match self.write(&path, &code) {
-            Ok(()) => debug!(path = %path.display(), bytes = code.len(), "compiled code is cached"),
+            Ok(()) => {
+                debug!(path = %path.display(), bytes = code.len(), "compiled code is cached");
+                self.prune();
+            }
             Err(error) => warn!(path = %path.display(), %error, "compiled code is not cached"),
         }
     }
@@ -122,6 +130,30 @@ impl Cache {
             let _ = fs::remove_file(&temporary);
         }
         written
+    }
+
+    /// Lets the oldest entries go, and what a process that died while writing left behind.
+    fn prune(&self) {
+        let Ok(entries) = fs::read_dir(&self.dir) else {
+            return;
+        };
+        let mut code = Vec::new();
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let Ok(written) = fs::metadata(&path).and_then(|metadata| metadata.modified()) else {
+                continue;
+            };
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some("cwasm") => code.push((written, path)),
+                Some("tmp") if written.elapsed().is_ok_and(|age| age > ABANDONED) => {
+                    let _ = fs::remove_file(path);
+                }
+                _ => {}
+            }
+        }
+        code.sort();
+        for (_, path) in code.iter().rev().skip(ENTRIES) {
+            let _ = fs::remove_file(path);
+        }
     }
 
     fn path(&self, engine: &Engine, module: Hash) -> PathBuf {

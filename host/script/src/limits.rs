@@ -6,7 +6,8 @@ use std::time::Duration;
 /// The limits of one script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Processor time of one event. Time in which the guest waits in a host call does not count. Measured in ticks of
+    /// How long the guest of one event may run. Time in which it waits in a host call, or for its turn after it was stopped,
+    /// does not count; time in which the system gave its thread's processor to others does. Looked at every
     /// [`crate::TICK`].
     pub deadline: Duration,
     /// Processor time of one instance's `init` or `import-state`, and of `export-state`.

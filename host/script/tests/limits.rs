@@ -13,7 +13,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use support::{finish, guest, invite, load, load_with, on_request, poll, run, settings};
-use switchhook_script::{GuestError, Limit, Outcome, TICK};
+use switchhook_script::{GuestError, Limit, Outcome};
 
 const LOG: &str = r#"(import "switchhook:script/log@0.1.0" "enabled" (func $enabled (param i32) (result i32)))
     (import "switchhook:script/log@0.1.0" "write" (func $write (param i32 i32 i32)))"#;
@@ -50,26 +50,32 @@ fn error_of(wasm: &[u8]) -> GuestError {
 }
 
 #[test]
-fn a_loop_is_trapped_at_its_deadline_and_takes_two_ticks_of_the_lane() {
-    let (_script, mut pool, _) = load(&misbehaves_once("", "(loop $again br $again)"));
+fn a_loop_leaves_the_lane_at_once_and_is_trapped_at_its_deadline() {
+    let mut settings = settings();
+    settings.limits.deadline = Duration::from_secs(1);
+    let wasm = misbehaves_once("", "(loop $again br $again)");
+    let (_script, mut pool, _) = load_with(settings, &wasm);
     let generation = pool.current().clone();
     let mut running = pool.start(&generation, invite());
     let began = Instant::now();
     assert!(poll(&mut running).is_pending());
-    let held = began.elapsed();
     assert!(running.is_busy(), "it computes, it does not wait");
-    // Generous: the machine may be busy. It is far from the 50 ms of the deadline.
-    assert!(held < TICK * 30, "held the lane for {held:?}");
-    let (finished, polls) = finish(running);
-    let (_, outcome) = pool.finish(finished);
-    let error = outcome.unwrap_err();
+    // Two ticks on an idle machine; this one may be busy.
+    let held = began.elapsed();
     assert!(
-        matches!(error, GuestError::Deadline { deadline, .. } if deadline == Duration::from_millis(50))
+        held < Duration::from_millis(500),
+        "held the lane for {held:?}"
+    );
+    let (finished, polls) = finish(running);
+    let error = pool.finish(finished).1.unwrap_err();
+    let deadline = Duration::from_secs(1);
+    assert!(
+        matches!(error, GuestError::Deadline { deadline: reached, .. } if reached == deadline),
+        "{error:?}"
     );
     assert!(error.to_string().contains("limits.deadline"), "{error}");
-    assert!((5..=60).contains(&polls), "{polls} polls");
-    let (_, outcome) = run(&mut pool, invite());
-    assert_eq!(outcome, Ok(Outcome::Done));
+    assert!(polls >= 2, "{polls} polls");
+    assert_eq!(run(&mut pool, invite()).1, Ok(Outcome::Done));
 }
 
 #[test]
@@ -264,7 +270,6 @@ fn events_that_lead_to_one_another_have_an_end() {
 fn memory_returns_after_a_trap() {
     let mut settings = settings();
     settings.limits.memory = 64 << 20;
-    settings.limits.deadline = Duration::from_secs(5);
     // 48 MiB, every page of it written, and then a trap.
     let (_script, mut pool, _) = load_with(
         settings,

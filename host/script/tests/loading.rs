@@ -269,3 +269,32 @@ fn a_spoilt_cache_entry_is_written_anew() {
     load_with(settings, &wasm);
     assert!(entries(dir.path()).is_empty(), "nothing is put there");
 }
+
+#[test]
+fn the_cache_keeps_the_newest_and_clears_up() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
+    let old = |name: &str| {
+        let file = fs::File::create(dir.path().join(name)).unwrap();
+        file.set_modified(long_ago).unwrap();
+    };
+    (0..70).for_each(|n| old(&format!("{n}.cwasm")));
+    old("0.1.tmp");
+    old("notes.txt");
+    let mut settings = settings();
+    settings.cache = Some(dir.path().into());
+    load_with(settings, &on_request("", DONE));
+    let names = entries(dir.path());
+    let code = names
+        .iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "cwasm"));
+    assert_eq!(code.count(), 64);
+    assert!(
+        names
+            .iter()
+            .any(|path| fs::metadata(path).unwrap().len() > 1000),
+        "the new one"
+    );
+    assert!(!dir.path().join("0.1.tmp").exists() && dir.path().join("notes.txt").exists());
+}
