@@ -1134,7 +1134,7 @@ pub mod switchhook {
             }
         }
         /// The current request: in request and failure routes the one that came from upstream, in a branch route the
-        /// branch's own copy, in reply routes the one that the reply answers.
+        /// branch's own copy, in onreply routes the one that the reply answers. A reply route has none.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod request {
             #[used]

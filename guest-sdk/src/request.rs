@@ -16,7 +16,7 @@ pub use rr::Routed;
 pub use tm::{Order, Target};
 
 /// The current request. In request and failure routes it is the one that came from upstream, in a branch route the branch's own copy,
-/// in reply routes the one that the reply answers.
+/// in onreply routes the one that the reply answers.
 ///
 /// Reading costs one host call however much is read. Edits are collected and go to the host together, before the next call that
 /// acts on the request or when the route ends. What is decided ([`relay`](Request::relay), [`reply`](Request::reply), ...) is
