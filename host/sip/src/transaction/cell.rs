@@ -14,7 +14,7 @@ use super::identity::Identity;
 use super::io::{Arms, Branch};
 use super::server::Server;
 use super::slots::SlotId;
-use super::timers::Time;
+use super::timers::{Backoff, Time};
 use super::wheel::TimerId;
 use crate::flow::{Destination, Source};
 use crate::message::Message;
@@ -35,6 +35,10 @@ pub(super) struct Cell<X> {
     /// The last response, while copies of the request are answered with it.
     pub(super) last: Bytes,
     pub(super) timer: Option<(Time, TimerId)>,
+    /// When the caller has had long enough to decide what it is asked.
+    pub(super) patience: Option<Time>,
+    /// The next copy of a 2xx to INVITE that the caller gave itself, until its ACK comes (s.13.3.1.4).
+    pub(super) own_success: Option<Backoff>,
     /// Every branch ever started, by number; those that have ended are stale.
     pub(super) branches: SmallVec<[SlotId; 2]>,
     /// Branches whose client transaction is not over.
@@ -42,7 +46,7 @@ pub(super) struct Cell<X> {
     /// Branches of which the context does not know yet how they end.
     pub(super) open: usize,
     /// Responses that wait for a verdict.
-    pub(super) held: usize,
+    pub(super) held: SmallVec<[SlotId; 1]>,
     pub(super) context: Context,
     /// The caller sent CANCEL (or is gone): no new branch may start.
     pub(super) cancelled: bool,
@@ -73,6 +77,21 @@ impl<X> Cell<X> {
         self.request = None;
         self.finals = Vec::new();
         self.queue = VecDeque::new();
+    }
+
+    /// Whether it goes on only when the caller says how.
+    pub(super) fn waits_for_caller(&self) -> bool {
+        let asked = matches!(self.context, Context::Deciding | Context::Failing);
+        self.server.is_pending() && (asked || !self.held.is_empty())
+    }
+
+    /// When time next matters to it.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        let repeat = self.own_success.map(|repeat| repeat.at);
+        [self.server.deadline(), self.patience, repeat]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether nothing can happen any more.

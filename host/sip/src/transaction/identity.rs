@@ -87,6 +87,15 @@ pub(super) fn merge_hash(request: &Message, keys: &RandomState) -> Option<u64> {
     if to.tag().is_some() {
         return None;
     }
+    exchange_hash(request, request.cseq().ok()?.method, keys)
+}
+
+/// The merge hash of the request that this one belongs to: of the INVITE, for an ACK.
+pub(super) fn exchange_hash(
+    request: &Message,
+    method: Method<'_>,
+    keys: &RandomState,
+) -> Option<u64> {
     let from = request.from().ok()?;
     let cseq = request.cseq().ok()?;
     let call_id = request.call_id().ok()?;
@@ -94,7 +103,7 @@ pub(super) fn merge_hash(request: &Message, keys: &RandomState) -> Option<u64> {
         from.tag().unwrap_or_default(),
         call_id,
         cseq.number,
-        cseq.method.as_bytes(),
+        method.as_bytes(),
     )))
 }
 

@@ -144,7 +144,8 @@ pub enum Output<X> {
         /// What to name when it cannot be sent.
         origin: Origin,
     },
-    /// Decide on a response, now or later, with [`pass`](super::Manager::pass) or [`withhold`](super::Manager::withhold).
+    /// Decide on a response, now or later, with [`pass`](super::Manager::pass) or [`withhold`](super::Manager::withhold). Once a final response is
+    /// out the question is void, except about a 2xx to INVITE.
     Reply {
         /// The transaction.
         key: Key,

@@ -30,9 +30,8 @@
 //! # Limits
 //!
 //! [`Config`] bounds transactions, branches and held responses. After its final response a transaction keeps that response, for as
-//! long as copies may come, and about 700 bytes besides for itself and one branch; the request is let go. Copies
-//! of a 2xx to INVITE that the caller gave itself with `respond` are the caller's to send until the ACK comes
-//! (s.13.3.1.4): a proxy has none.
+//! long as copies may come, and about 700 bytes besides for itself and one branch; the request is let go. What the caller is asked and
+//! never answers ends by itself after [`Timers::patience`].
 //!
 //! Not here: where a request goes and what is written into it (`proxy`), loop detection, DNS failover (arm `failure` and `relay` to
 //! the next address).

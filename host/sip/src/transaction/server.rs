@@ -161,6 +161,11 @@ impl Server {
         matches!(self, Server::Invite(InviteServer::Completed { .. }))
     }
 
+    /// Whether a 2xx to INVITE went out and its copies may be asked for.
+    pub fn is_accepted(&self) -> bool {
+        matches!(self, Server::Invite(InviteServer::Accepted { .. }))
+    }
+
     /// Whether the transaction is over.
     pub fn is_terminated(&self) -> bool {
         matches!(

@@ -97,17 +97,9 @@ impl<T> Slots<T> {
         entry.value.as_mut()
     }
 
-    /// The names of all that `wanted` picks.
-    pub(super) fn find_all(&self, wanted: impl Fn(&T) -> bool) -> Vec<SlotId> {
-        self.entries
-            .iter()
-            .enumerate()
-            .filter(|(_, entry)| entry.value.as_ref().is_some_and(&wanted))
-            .map(|(index, entry)| SlotId {
-                index: index as u32,
-                generation: entry.generation,
-            })
-            .collect()
+    /// All that is in it.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().filter_map(|entry| entry.value.as_ref())
     }
 }
 
@@ -132,7 +124,6 @@ mod tests {
         assert_eq!(slots.get_mut(first), None);
         assert_eq!(slots.remove(first), None);
         assert_eq!(slots.get(second), Some(&"second"));
-        assert_eq!(slots.find_all(|_| true), [second]);
         assert_eq!(slots.len(), 1);
     }
 }

@@ -77,6 +77,8 @@ pub struct Timers {
     /// How long a non-INVITE may be without any response before 100 is sent: when its client's Timer E reaches T2
     /// (RFC 4320 s.4.1: not earlier over an unreliable transport, and then over any).
     pub late_trying: Duration,
+    /// How long a transaction waits for its owner's decision or verdict before it ends without it (no RFC's: 3 minutes, as Timer C).
+    pub patience: Duration,
     /// A cancelled INVITE that stays without a final response is given up (64*T1, s.9.1).
     pub cancelled: Duration,
 }
@@ -101,6 +103,7 @@ impl Timers {
             m: t64,
             trying: Duration::from_millis(200),
             late_trying: reset_to_t2(t1, t2),
+            patience: Duration::from_secs(181),
             cancelled: t64,
         }
     }

@@ -363,7 +363,7 @@ impl World {
                 self.tm.arm(key, arms);
                 if self.rng.percent(60) {
                     self.decide(key);
-                } else {
+                } else if !self.forgets() {
                     let delay = self.rng.below(3_000);
                     self.at(self.now + delay, Event::Decides(key));
                 }
@@ -375,6 +375,11 @@ impl World {
             }
             Arrival::Absorbed | Arrival::Cancelled(_) => {}
         }
+    }
+
+    /// A script that never comes back.
+    fn forgets(&mut self) -> bool {
+        self.rng.percent(3)
     }
 
     fn decide(&mut self, key: Key) {
@@ -482,12 +487,17 @@ impl World {
                         self.rng.below(4_000)
                     };
                     let status = message.status();
-                    self.at(self.now + delay, Event::Judges(id, status));
+                    // A 2xx let go when its callee no longer repeats it could get lost for good.
+                    if success(status) || !self.forgets() {
+                        self.at(self.now + delay, Event::Judges(id, status));
+                    }
                 }
                 Output::Failure { key, best } => {
                     assert!(best.status >= 300);
                     let delay = self.rng.below(4_000);
-                    self.at(self.now + delay, Event::FailureJudged(key));
+                    if !self.forgets() {
+                        self.at(self.now + delay, Event::FailureJudged(key));
+                    }
                 }
                 Output::Terminated { key, data } => {
                     assert!(self.tm.data(key).is_none());

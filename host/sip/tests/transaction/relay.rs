@@ -405,3 +405,40 @@ fn terminate_drops_everything_in_silence() {
     assert_eq!(lane.says("bob", 200), Matched::Late);
     assert_eq!(lane.tm.cancel(lane.now, key), Err(Refusal::Gone));
 }
+
+#[test]
+fn a_2xx_of_the_scripts_own_is_repeated_until_its_ack_comes() {
+    for mut lane in [Lane::new(), Lane::tcp()] {
+        let key = lane.takes(&invite());
+        lane.tm.answer(lane.now, key, 200, "", &[]).unwrap();
+        lane.drain();
+        lane.wait(4_000);
+        assert_eq!(
+            lane.told_when(),
+            [
+                "0 200 -> alice",
+                "500 200 -> alice",
+                "1500 200 -> alice",
+                "3500 200 -> alice"
+            ]
+        );
+        let tag = lane.tm.to_tag(&invite()).unwrap();
+        let other = request_of("ACK", "z9hG4bK-end-to-end", "1", ";tag=bob");
+        assert_eq!(lane.receives(&other), Arrival::Ack { of: None });
+        let ack = request_of("ACK", "z9hG4bK-end-to-end", "1", &format!(";tag={tag}"));
+        assert_eq!(lane.receives(&ack), Arrival::Absorbed);
+        assert_eq!(lane.receives(&ack), Arrival::Absorbed, "and its copies");
+        lane.rests();
+        assert_eq!(lane.told(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_2xx_of_the_scripts_own_that_is_never_acknowledged_ends_with_timer_l() {
+    let mut lane = Lane::new();
+    let key = lane.takes(&invite());
+    lane.tm.answer(lane.now, key, 200, "", &[]).unwrap();
+    lane.rests();
+    assert_eq!(lane.sent.len(), 11);
+    assert_eq!(lane.time(), 32_000);
+}

@@ -1,7 +1,8 @@
 //! Routes that are asked: failures and replies, answered at once or much later, whatever happens meanwhile.
 
+use switchhook_sip::flow::Transport;
 use switchhook_sip::message::{Edits, HeaderId, Method};
-use switchhook_sip::transaction::{Arms, Origin, Refusal};
+use switchhook_sip::transaction::{Arms, Config, Origin, Refusal};
 
 use crate::lane::{Lane, ack, cancel, invite, request};
 
@@ -265,10 +266,9 @@ fn a_cancel_while_a_2xx_waits_does_not_cancel_that_branch() {
     assert_eq!(lane.told(), ["200 -> alice"]);
     assert_eq!(lane.heard().cseq().unwrap().method, Method::Invite);
     for ringing in std::mem::take(&mut lane.questions) {
-        lane.tm.pass(lane.now, ringing.id, None).unwrap();
+        let passed = lane.tm.pass(lane.now, ringing.id, None);
+        assert_eq!(passed, Err(Refusal::Gone), "ringing is no news any more");
     }
-    lane.drain();
-    assert_eq!(lane.told(), [""; 0], "ringing is no news any more");
     lane.says("carol", 487);
     lane.answers("carol", Method::Cancel, 200);
     assert_eq!(lane.told(), ["ACK -> carol"]);
@@ -311,8 +311,10 @@ fn a_verdict_after_everything_is_over_is_refused_and_nothing_is_left() {
 fn timer_c_does_not_run_out_on_a_branch_whose_answer_is_being_judged() {
     let mut lane = Lane::new();
     lane.forwards_armed(&invite(), &["bob"], REPLIES);
+    lane.says("bob", 100);
+    lane.wait(100_000);
     lane.says("bob", 486);
-    lane.wait(200_000);
+    lane.wait(100_000);
     let question = lane.questions.pop().unwrap();
     lane.tm.pass(lane.now, question.id, None).unwrap();
     lane.drain();
@@ -372,5 +374,70 @@ fn a_late_2xx_overtakes_the_failure_route() {
     );
     assert_eq!(lane.tm.forward_best(lane.now, key), Err(Refusal::Answered));
     lane.answers("bob", Method::Cancel, 200);
+    lane.rests();
+}
+
+/// After that long nobody waits for a verdict any more.
+const PATIENCE: u64 = 181_000;
+
+#[test]
+fn a_decision_that_is_forgotten_becomes_500() {
+    let mut lane = Lane::new();
+    lane.takes(&invite());
+    lane.wait(PATIENCE - 1);
+    assert_eq!(lane.told(), ["100 -> alice"]);
+    lane.wait(1);
+    assert_eq!(lane.told(), ["500 -> alice"]);
+    lane.receives(&ack());
+    lane.rests();
+}
+
+#[test]
+fn a_verdict_on_a_failure_that_is_forgotten_becomes_the_best() {
+    let mut lane = Lane::new();
+    lane.forwards_armed(&invite(), &["bob"], FAILURE);
+    lane.says("bob", 486);
+    lane.wait(PATIENCE);
+    assert_eq!(lane.heard().status(), 486);
+    lane.receives(&ack());
+    lane.rests();
+}
+
+#[test]
+fn a_verdict_on_a_reply_that_is_forgotten_lets_it_go() {
+    let mut lane = Lane::new();
+    lane.forwards_armed(&invite(), &["bob"], REPLIES);
+    lane.wait(1_000);
+    lane.says("bob", 200);
+    lane.wait(PATIENCE);
+    assert_eq!(lane.heard().status(), 200);
+    let question = lane.questions.pop().unwrap();
+    assert_eq!(
+        lane.tm.pass(lane.now, question.id, None),
+        Err(Refusal::Gone)
+    );
+    lane.rests();
+}
+
+#[test]
+fn questions_nobody_answered_do_not_keep_a_2xx_and_its_copies_back() {
+    let config = Config {
+        max_held: 1,
+        ..Config::default()
+    };
+    let mut lane = Lane::with(Transport::Udp, Transport::Udp, config);
+    lane.forwards_armed(&invite(), &["bob", "carol"], REPLIES);
+    lane.says("carol", 486);
+    lane.says("bob", 180);
+    lane.says("bob", 200);
+    let question = lane.questions.pop().unwrap();
+    lane.tm.pass(lane.now, question.id, None).unwrap();
+    for _ in 0..3 {
+        lane.says("bob", 200);
+        let copy = lane.questions.pop().unwrap();
+        assert!(copy.again);
+        lane.tm.pass(lane.now, copy.id, None).unwrap();
+    }
+    assert_eq!(lane.tm.usage().held, 0);
     lane.rests();
 }

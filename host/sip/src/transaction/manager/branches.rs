@@ -22,7 +22,7 @@ impl<X> Manager<X> {
         key: Key,
         branches: impl IntoIterator<Item = Branch, IntoIter: ExactSizeIterator>,
     ) -> Result<(), Refusal> {
-        let now = self.clock.time(now);
+        let now = self.time(now);
         let branches = branches.into_iter();
         let cell = self.cells.get_mut(key.0).ok_or(Refusal::Gone)?;
         admit(cell, branches.len(), self.config.max_branches)?;
@@ -35,6 +35,7 @@ impl<X> Manager<X> {
         if say_trying {
             self.give_made(now, key.0, 100);
         }
+        self.touch(key.0);
         Ok(())
     }
 
@@ -52,7 +53,7 @@ impl<X> Manager<X> {
 
     /// Cancels one branch; the others go on.
     pub fn cancel_branch(&mut self, now: Instant, key: Key, branch: usize) -> Result<(), Refusal> {
-        let now = self.clock.time(now);
+        let now = self.time(now);
         let cell = self.cells.get(key.0).ok_or(Refusal::Gone)?;
         let leg = cell.branches.get(branch).ok_or(Refusal::Gone)?;
         self.cancel_leg(now, *leg);

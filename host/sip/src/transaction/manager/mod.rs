@@ -25,7 +25,7 @@ use super::names::{BranchId, Tag};
 use super::server::{Act, Server};
 use super::slots::{SlotId, Slots};
 use super::table::{self, Table};
-use super::timers::{Clock, Time};
+use super::timers::{Backoff, Clock, Time};
 use super::wheel::{TimerId, Wheel};
 use crate::flow::Source;
 use crate::message::{Malformed, Message, Method};
@@ -34,6 +34,8 @@ use crate::message::{Malformed, Message, Method};
 #[derive(Debug)]
 pub struct Manager<X> {
     clock: Clock,
+    /// The reading at the last input.
+    present: Time,
     config: Config,
     keys: RandomState,
     cells: Slots<Cell<X>>,
@@ -112,6 +114,7 @@ impl<X> Manager<X> {
     pub fn new(now: Instant, seed: [u64; 4], config: Config) -> Manager<X> {
         Manager {
             clock: Clock::new(now),
+            present: Time(0),
             config,
             keys: table::keys(seed),
             cells: Slots::new(),
@@ -149,8 +152,8 @@ impl<X> Manager<X> {
     /// How many transactions somebody waits for: without a final response, or with one to an INVITE that is not yet acknowledged. Those that
     /// only absorb copies are not counted. Looks at all of them: for a shutdown, not for every message.
     pub fn unfinished(&self) -> usize {
-        let waited_for = |cell: &Cell<X>| cell.server.is_pending() || cell.server.awaits_ack();
-        self.cells.find_all(waited_for).len()
+        let waited_for = |cell: &&Cell<X>| cell.server.is_pending() || cell.server.awaits_ack();
+        self.cells.iter().filter(waited_for).count()
     }
 
     /// Whether nothing at all is left, in no table.
@@ -168,7 +171,7 @@ impl<X> Manager<X> {
         source: &Source,
         data: X,
     ) -> Result<Key, NotCreated<X>> {
-        let now = self.clock.time(now);
+        let now = self.time(now);
         if self.cells.len() >= self.config.max_transactions {
             return Err(NotCreated::Full(data));
         }
@@ -207,10 +210,12 @@ impl<X> Manager<X> {
             request: Some((request, *source)),
             last: Bytes::new(),
             timer: None,
+            patience: None,
+            own_success: None,
             branches: SmallVec::new(),
             live: 0,
             open: 0,
-            held: 0,
+            held: SmallVec::new(),
             context: Context::Deciding,
             cancelled: false,
             arms: Arms::default(),
@@ -288,13 +293,16 @@ impl<X> Manager<X> {
         status: u16,
         bytes: Bytes,
     ) -> Result<(), Refusal> {
-        let now = self.clock.time(now);
+        let now = self.time(now);
         let cell = self.cells.get(key.0).ok_or(Refusal::Gone)?;
         if !(100..700).contains(&status) {
             return Err(Refusal::Status(status));
         }
         let pending = cell.server.is_pending();
-        let sent = self.give(now, key.0, status, bytes);
+        let sent = self.give(now, key.0, status, bytes.clone());
+        if sent && (200..300).contains(&status) {
+            self.repeat_success(now, key.0, bytes);
+        }
         // A 408 to a non-INVITE ends the transaction unsent (RFC 4320 s.4.2), which is what was asked for.
         let silent = pending && status == 408;
         match (sent || silent, pending) {
@@ -378,10 +386,30 @@ impl<X> Manager<X> {
         }
         if status >= 200 && cell.context != Context::Done && !cell.server.is_pending() {
             cell.done();
+            self.void_questions(id);
             self.cancel_legs(now, id);
         }
         self.touch(id);
         sent
+    }
+
+    /// Sees to it that the caller's own 2xx to an INVITE is repeated until its ACK comes, over any transport (s.13.3.1.4). Not within
+    /// a dialog, where its ACK could not be told from others.
+    fn repeat_success(&mut self, now: Time, id: SlotId, bytes: Bytes) {
+        let Some(cell) = self.cells.get_mut(id) else {
+            return;
+        };
+        if cell.server.is_invite() && cell.merge.is_some() {
+            cell.own_success = Some(Backoff::new(now, self.config.timers.t1));
+            cell.last = bytes;
+            self.touch(id);
+        }
+    }
+
+    /// Reads the clock.
+    fn time(&mut self, now: Instant) -> Time {
+        self.present = self.clock.time(now).max(self.present);
+        self.present
     }
 
     /// Makes an answer and hands it to the server transaction.
@@ -424,7 +452,11 @@ impl<X> Manager<X> {
         if cell.is_over() {
             self.remove_cell(id);
         } else {
-            let at = cell.server.deadline();
+            let until = self.present + self.config.timers.patience;
+            cell.patience = cell
+                .waits_for_caller()
+                .then(|| cell.patience.unwrap_or(until));
+            let at = cell.deadline();
             schedule(&mut self.wheel, &mut cell.timer, at, Due::Cell(id));
         }
     }
@@ -448,10 +480,8 @@ impl<X> Manager<X> {
         };
         self.table.remove_server(cell.hash, cell.merge, id);
         schedule(&mut self.wheel, &mut cell.timer, None, Due::Cell(id));
-        if cell.held > 0 {
-            for held in self.held.find_all(|held| held.cell == id) {
-                self.held.remove(held);
-            }
+        for held in cell.held {
+            self.held.remove(held);
         }
         self.outputs.push_back(Output::Terminated {
             key: Key(id),

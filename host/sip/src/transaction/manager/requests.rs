@@ -9,7 +9,7 @@ use crate::flow::Source;
 use crate::message::{Malformed, Message, Method};
 use crate::transaction::answer::reply_to;
 use crate::transaction::cell::Context;
-use crate::transaction::identity::Identity;
+use crate::transaction::identity::{Identity, exchange_hash};
 use crate::transaction::io::{Arrival, Key, Origin, Output, Refusal};
 use crate::transaction::names::Tag;
 use crate::transaction::server::Act;
@@ -24,7 +24,7 @@ impl<X> Manager<X> {
         request: &Message,
         source: &Source,
     ) -> Result<Arrival, Malformed> {
-        let now = self.clock.time(now);
+        let now = self.time(now);
         let mut fresh = std::mem::take(&mut self.fresh);
         let read = fresh.read(request, &self.keys);
         let arrival = read.map(|()| self.arrival(now, request, source, &fresh));
@@ -38,7 +38,7 @@ impl<X> Manager<X> {
     /// Cancels a transaction as a CANCEL from upstream does: branches are cancelled, further groups dropped, and where no branch is
     /// out the answer is 487.
     pub fn cancel(&mut self, now: Instant, key: Key) -> Result<(), Refusal> {
-        let now = self.clock.time(now);
+        let now = self.time(now);
         self.cells.get(key.0).ok_or(Refusal::Gone)?;
         if self.cancel_cell(now, key.0) {
             Ok(())
@@ -90,7 +90,7 @@ impl<X> Manager<X> {
             // An answer given without state leaves its mark in the To tag.
             let own = Tag::new(hash, &self.keys);
             let to = request.to().ok().and_then(|to| to.tag());
-            return if to == Some(own.as_str().as_bytes()) {
+            return if to == Some(own.as_str().as_bytes()) || self.ends_success(request, to) {
                 Arrival::Absorbed
             } else {
                 Arrival::Ack { of: None }
@@ -109,6 +109,24 @@ impl<X> Manager<X> {
         }
         self.touch(id);
         Arrival::Absorbed
+    }
+
+    /// Whether this ACK is of a 2xx that the caller gave itself, which need not be repeated any more.
+    fn ends_success(&mut self, ack: &Message, to: Option<&[u8]>) -> bool {
+        let exchange = exchange_hash(ack, Method::Invite, &self.keys);
+        let Some(id) = exchange.and_then(|exchange| self.table.merged(exchange)) else {
+            return false;
+        };
+        let Some(cell) = self.cells.get_mut(id) else {
+            return false;
+        };
+        let own = Tag::new(cell.hash, &self.keys);
+        let is = cell.server.is_accepted() && to == Some(own.as_str().as_bytes());
+        if is && cell.own_success.take().is_some() {
+            cell.last = Bytes::new();
+            self.touch(id);
+        }
+        is
     }
 
     /// A CANCEL gets no transaction of its own: each copy is answered anew, and to cancel twice is to cancel once.

@@ -22,7 +22,7 @@ use crate::transaction::timers::Time;
 impl<X> Manager<X> {
     /// Takes a response.
     pub fn on_response(&mut self, now: Instant, response: &Message) -> Matched {
-        let now = self.clock.time(now);
+        let now = self.time(now);
         let branch = response.via().ok().and_then(|via| via.branch());
         let Some(name) = branch.and_then(|branch| BranchId::read(branch, &self.keys)) else {
             return Matched::Unknown;
@@ -71,7 +71,16 @@ impl<X> Manager<X> {
         reply: ReplyId,
         edits: Option<&mut Edits>,
     ) -> Result<(), Refusal> {
-        let now = self.clock.time(now);
+        let now = self.time(now);
+        self.let_go(now, reply, edits)
+    }
+
+    fn let_go(
+        &mut self,
+        now: Time,
+        reply: ReplyId,
+        edits: Option<&mut Edits>,
+    ) -> Result<(), Refusal> {
         let held = self.held.get(reply.0).ok_or(Refusal::Gone)?;
         let cell = self.cells.get_mut(held.cell).ok_or(Refusal::Gone)?;
         let came = held.message.status();
@@ -87,7 +96,7 @@ impl<X> Manager<X> {
             .scratch
             .relayed(&held.message, edits, stream)
             .map_err(|_| Refusal::Edit)?;
-        cell.held -= 1;
+        cell.held.retain(|held| *held != reply.0);
         let Some(Held {
             cell: id,
             leg,
@@ -122,26 +131,73 @@ impl<X> Manager<X> {
                 );
             }
         }
+        self.touch(id);
         Ok(())
+    }
+
+    /// The caller has not decided in time: what it is asked goes on as if it did not care; a request without any decision is answered 500.
+    pub(super) fn lose_patience(&mut self, now: Time, id: SlotId) {
+        let Some(cell) = self.cells.get(id) else {
+            return;
+        };
+        match cell.context {
+            Context::Deciding => self.give_made(now, id, 500),
+            Context::Failing => self.give_best(now, id),
+            Context::Waiting | Context::Done => {
+                for held in cell.held.clone() {
+                    if self.let_go(now, ReplyId(held), None).is_err() {
+                        self.drop_held(now, ReplyId(held));
+                    }
+                }
+            }
+        }
     }
 
     /// Verdict on an [`Output::Reply`]: it does not go on. A branch whose final response is withheld has ended without one.
     pub fn withhold(&mut self, now: Instant, reply: ReplyId) -> Result<(), Refusal> {
-        let now = self.clock.time(now);
-        let held = self.held.remove(reply.0).ok_or(Refusal::Gone)?;
+        let now = self.time(now);
+        self.held.get(reply.0).ok_or(Refusal::Gone)?;
+        self.drop_held(now, reply);
+        Ok(())
+    }
+
+    /// The final response is out: no question matters any more but about a 2xx to INVITE, which goes upstream in any case.
+    pub(super) fn void_questions(&mut self, id: SlotId) {
+        let Some(cell) = self.cells.get_mut(id) else {
+            return;
+        };
+        let invite = cell.server.is_invite();
+        for reply in std::mem::take(&mut cell.held) {
+            let status = self.held.get(reply).map_or(0, |held| held.message.status());
+            if invite && (200..300).contains(&status) {
+                if let Some(cell) = self.cells.get_mut(id) {
+                    cell.held.push(reply);
+                }
+            } else if let Some(held) = self.held.remove(reply)
+                && status >= 200
+            {
+                self.close(held.leg, id);
+            }
+        }
+    }
+
+    fn drop_held(&mut self, now: Time, reply: ReplyId) {
+        let Some(held) = self.held.remove(reply.0) else {
+            return;
+        };
         if let Some(cell) = self.cells.get_mut(held.cell) {
-            cell.held -= 1;
+            cell.held.retain(|held| *held != reply.0);
         }
         if held.message.status() >= 200 && !held.again {
             self.close(held.leg, held.cell);
             self.advance(now, held.cell);
         }
-        Ok(())
+        self.touch(held.cell);
     }
 
     /// Verdict on an [`Output::Failure`]: the best response goes upstream.
     pub fn forward_best(&mut self, now: Instant, key: Key) -> Result<(), Refusal> {
-        let now = self.clock.time(now);
+        let now = self.time(now);
         let cell = self.cells.get(key.0).ok_or(Refusal::Gone)?;
         match cell.context {
             Context::Failing => {
@@ -195,7 +251,7 @@ impl<X> Manager<X> {
             if let Some(bytes) = self.relayed(id, response) {
                 self.give(now, id, status, bytes);
             }
-        } else if cell.held < self.config.max_held {
+        } else if cell.held.len() < self.config.max_held {
             self.ask(id, leg_id, response, false);
         }
     }
@@ -228,7 +284,7 @@ impl<X> Manager<X> {
         if wanted && cell.arms.replies {
             if progress == Progress::Open {
                 leg.progress = Progress::Asked;
-            } else if cell.held >= self.config.max_held {
+            } else if cell.held.len() >= self.config.max_held {
                 return;
             }
             self.ask(id, leg_id, response, progress == Progress::Settled);
@@ -326,6 +382,7 @@ impl<X> Manager<X> {
             };
             self.outputs
                 .push_back(Output::Failure { key: Key(id), best });
+            self.touch(id);
         } else {
             self.give_best(now, id);
         }
@@ -368,7 +425,7 @@ impl<X> Manager<X> {
             again,
         });
         if let Some(cell) = self.cells.get_mut(id) {
-            cell.held += 1;
+            cell.held.push(reply);
         }
         self.outputs.push_back(Output::Reply {
             key: Key(id),
@@ -377,6 +434,7 @@ impl<X> Manager<X> {
             message,
             again,
         });
+        self.touch(id);
     }
 
     /// The response as it goes upstream. `None` when it has no Via to be removed, which a matched one has.

@@ -16,7 +16,7 @@ use crate::transaction::timers::Time;
 impl<X> Manager<X> {
     /// Does what is due at `now`. To be called at [`deadline`](Manager::deadline), and harmless at any other time.
     pub fn on_timer(&mut self, now: Instant) {
-        let now = self.clock.time(now);
+        let now = self.time(now);
         while let Some(due) = self.wheel.pop(now) {
             match due {
                 Due::Cell(id) => self.cell_timer(now, id),
@@ -49,7 +49,7 @@ impl<X> Manager<X> {
     }
 
     fn not_sent(&mut self, now: Instant, origin: Origin, status: u16) {
-        let now = self.clock.time(now);
+        let now = self.time(now);
         match origin {
             Origin::Nobody => {}
             Origin::Server(Key(id)) => {
@@ -118,7 +118,29 @@ impl<X> Manager<X> {
             server::Act::Trying => self.give_made(now, id, 100),
             _ => {}
         }
+        self.repeat(now, id);
+        let patience = self.cells.get(id).and_then(|cell| cell.patience);
+        if patience.is_some_and(|until| until <= now) {
+            self.lose_patience(now, id);
+        }
         self.touch(id);
+    }
+
+    /// The caller's own 2xx once more, if it is due.
+    fn repeat(&mut self, now: Time, id: SlotId) {
+        let Some(cell) = self.cells.get_mut(id) else {
+            return;
+        };
+        if !cell.server.is_accepted() {
+            cell.own_success = None;
+        } else if let Some(repeat) = cell.own_success.filter(|repeat| repeat.at <= now) {
+            cell.own_success = Some(repeat.doubled_to(now, self.config.timers.t2));
+            self.outputs.push_back(Output::Send {
+                bytes: cell.last.clone(),
+                destination: cell.way,
+                origin: Origin::Server(Key(id)),
+            });
+        }
     }
 
     fn leg_timer(&mut self, now: Time, id: SlotId) {
