@@ -268,7 +268,7 @@ fn connections_are_bounded() {
     assert!(refusal.contains("too many admin connections"), "{refusal}");
     drop(connections);
     let end = std::time::Instant::now() + support::PATIENCE;
-    while daemon.connect().ask("core.version", &json!([]))["result"].is_null() {
+    while daemon.connect().asks_in_vain() {
         assert!(
             std::time::Instant::now() < end,
             "no connection is taken any more"

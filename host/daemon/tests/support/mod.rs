@@ -271,6 +271,18 @@ impl Admin {
         self.line().unwrap()
     }
 
+    /// The same where the daemon may have refused the connection.
+    pub fn asks_in_vain(&mut self) -> bool {
+        let request = json!({ "jsonrpc": "2.0", "method": "core.version", "id": 1 });
+        let sent = self
+            .0
+            .get_mut()
+            .write_all(format!("{request}\n").as_bytes());
+        let mut line = String::new();
+        let read = self.0.read_line(&mut line);
+        sent.is_err() || read.is_err() || !line.contains("result")
+    }
+
     /// Everything until the daemon closes.
     pub fn rest(&mut self) -> String {
         let mut rest = String::new();

@@ -72,7 +72,7 @@ fn swap(daemon: &Daemon, args: &Swap) -> Result<Value, Fault> {
                     .collect();
                 Fault::not_found(format!("{error}; there is {}", names.join(", ")))
             }
-            SwapError::Load(_) => Fault::refused(error.to_string()),
+            SwapError::Load(_) => Fault::refused(format!("script `{}`: {error}", args.script)),
         })?;
     Ok(json!({ "script": args.script, "old": swapped.old.number(), "new": swapped.new.number() }))
 }
