@@ -1,7 +1,8 @@
 //! The fuzz targets beside the crates: host/*/fuzz, each with fuzz_targets/ and a kept corpus/.
 //!
-//! They need only the stable toolchain: its compiler carries the sanitizer's runtime, and RUSTC_BOOTSTRAP lets it take the
-//! flags that are unstable. New inputs found are kept outside the repository; the committed corpus is what a run starts from.
+//! They need only the stable toolchain. What is fuzzed is safe Rust, where the address sanitizer has nothing to find: without it
+//! a target runs ten times as many inputs, in a twentieth of the memory, so that growth shows. New inputs found are kept
+//! outside the repository; the committed corpus is what a run starts from.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,11 +13,11 @@ use anyhow::{Context, Result, ensure};
 use crate::run::{cargo, run};
 use crate::workspace;
 
-/// As cargo-fuzz builds: coverage for libFuzzer, the address sanitizer, arithmetic and debug checks on.
+/// As cargo-fuzz builds: coverage for libFuzzer, arithmetic and debug checks on; but no address sanitizer.
 const FLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cllvm-args=-simplifycfg-branch-fold-threshold=0 \
-    -Zsanitizer=address -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks -Cdebuginfo=line-tables-only";
+    -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks -Cdebuginfo=line-tables-only";
 const HOST: &str = "x86_64-unknown-linux-gnu";
 
 struct Target {
@@ -55,7 +56,6 @@ pub(crate) fn fuzz(seconds: u64, only: Option<&str>) -> Result<()> {
             ])
             .arg(&out);
         run(build
-            .env("RUSTC_BOOTSTRAP", "1")
             .env("RUSTFLAGS", FLAGS)
             .env_remove("CARGO_ENCODED_RUSTFLAGS"))?;
     }
@@ -97,7 +97,7 @@ fn one(target: &Target, out: &Path, seconds: u64) -> Result<()> {
     command.args([
         format!("-max_total_time={seconds}"),
         "-timeout=5".into(),
-        "-rss_limit_mb=1024".into(),
+        "-rss_limit_mb=512".into(),
         "-print_final_stats=1".into(),
     ]);
     command.arg(format!("-artifact_prefix={}/", artifacts.display()));
