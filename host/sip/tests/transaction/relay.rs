@@ -442,3 +442,20 @@ fn a_2xx_of_the_scripts_own_that_is_never_acknowledged_ends_with_timer_l() {
     assert_eq!(lane.sent.len(), 11);
     assert_eq!(lane.time(), 32_000);
 }
+
+#[test]
+fn a_2xx_of_the_scripts_own_and_one_of_a_branch_do_not_get_mixed_up() {
+    let mut lane = Lane::new();
+    let key = lane.forwards(&invite(), &["bob"]);
+    lane.says("bob", 180);
+    lane.tm.answer(lane.now, key, 202, "", &[]).unwrap();
+    lane.drain();
+    lane.says("bob", 200);
+    lane.told();
+    lane.wait(500);
+    let mut told = lane.told();
+    told.sort();
+    assert_eq!(told, ["202 -> alice", "CANCEL -> bob"]);
+    lane.answers("bob", Method::Cancel, 200);
+    lane.rests();
+}

@@ -377,7 +377,11 @@ impl<X> Manager<X> {
         let sent = act == Act::Send;
         if sent {
             let needed = !cell.server.is_terminated() && !is_success_of_invite(cell, status);
-            cell.last = if needed { bytes.clone() } else { Bytes::new() };
+            if needed {
+                cell.last = bytes.clone();
+            } else if cell.own_success.is_none() {
+                cell.last = Bytes::new();
+            }
             self.outputs.push_back(Output::Send {
                 bytes,
                 destination: cell.way,
