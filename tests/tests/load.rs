@@ -131,8 +131,8 @@ fn a_bad_module_changes_nothing() {
             .try_admin(&["swap", "default", &bad.display().to_string()])
             .expect_err("a bad module is refused");
         assert!(
-            error.contains("module"),
-            "the complaint says what it is: {error}"
+            error.contains("default") && error.contains("module"),
+            "the complaint names the script and says what is wrong: {error}"
         );
     }
     assert_eq!(daemon.admin(&["scripts"]), before);

@@ -2,7 +2,7 @@
 //!
 //! A lane never waits for the log: lines go through a bounded queue to a thread ([`writer`]); when the queue is full they are dropped,
 //! and how many is said as soon as there is room. The level changes while running; SIGHUP opens the file anew. Fields that hold
-//! personal data are masked unless `pii` is on ([`line`]).
+//! personal data are masked unless `pii` is on ([`mod@line`]).
 
 mod line;
 mod writer;
