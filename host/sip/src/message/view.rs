@@ -279,27 +279,27 @@ impl<'a> Iterator for Fields<'a> {
     fn next(&mut self) -> Option<Field<'a>> {
         let msg = self.view.msg;
         loop {
-            if let [edit, rest @ ..] = self.edits {
-                if edit.at() == self.at {
-                    self.edits = rest;
-                    let arena = self.view.edits.map_or(&[][..], Edits::arena);
-                    match edit.change() {
-                        Change::Insert { .. } => return edit.added(arena),
-                        Change::Remove => {
-                            self.at += 1;
-                            continue;
-                        }
-                        Change::Replace(value) => {
-                            let position = Position::original(self.at);
-                            let slot = *msg.index().slots().get(self.at)?;
-                            self.at += 1;
-                            return Some(Field {
-                                id: slot.id.0,
-                                name: slot.name(msg.bytes()),
-                                value: value.of(arena),
-                                position,
-                            });
-                        }
+            if let [edit, rest @ ..] = self.edits
+                && edit.at() == self.at
+            {
+                self.edits = rest;
+                let arena = self.view.edits.map_or(&[][..], Edits::arena);
+                match edit.change() {
+                    Change::Insert { .. } => return edit.added(arena),
+                    Change::Remove => {
+                        self.at += 1;
+                        continue;
+                    }
+                    Change::Replace(value) => {
+                        let position = Position::original(self.at);
+                        let slot = *msg.index().slots().get(self.at)?;
+                        self.at += 1;
+                        return Some(Field {
+                            id: slot.id.0,
+                            name: slot.name(msg.bytes()),
+                            value: value.of(arena),
+                            position,
+                        });
                     }
                 }
             }

@@ -19,13 +19,13 @@ pub enum ReplyTarget<'a> {
 pub fn reply_target<'a>(via: &Via<'a>) -> Option<ReplyTarget<'a>> {
     let transport = via.known_transport()?;
     let port = via.port.unwrap_or(transport.default_port());
-    if !transport.is_reliable() {
-        if let Some(maddr) = via.maddr() {
-            return Some(match host_ip(maddr) {
-                Some(address) => ReplyTarget::Address(transport, SocketAddr::new(address, port)),
-                None => ReplyTarget::Name(transport, maddr, via.port),
-            });
-        }
+    if !transport.is_reliable()
+        && let Some(maddr) = via.maddr()
+    {
+        return Some(match host_ip(maddr) {
+            Some(address) => ReplyTarget::Address(transport, SocketAddr::new(address, port)),
+            None => ReplyTarget::Name(transport, maddr, via.port),
+        });
     }
     let address = via.received().map(|address| {
         let port = match via.rport() {
