@@ -3,7 +3,7 @@
 //! Owns: the sources (the file, and each `--set`), the tree that they make together, and the lookup of a path's place.
 //! Never knows what the settings mean: that is `Config`'s, which is read from this tree by [`super::de`].
 
-use super::problem::Problem;
+use super::problem::{Problem, Problems};
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
@@ -57,14 +57,14 @@ pub(crate) struct Document {
 
 impl Document {
     /// Reads a TOML text.
-    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, (Vec<Source>, Problem)> {
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, Problems> {
         let sources = vec![Source {
             name: name.to_owned(),
             text: text.to_owned(),
         }];
         match parse_table(text, 0) {
             Ok(root) => Ok(Self { sources, root }),
-            Err(problem) => Err((sources, problem)),
+            Err(problem) => Err(Problems::one(sources, problem)),
         }
     }
 

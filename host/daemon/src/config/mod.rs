@@ -110,8 +110,7 @@ pub(crate) fn load(file: &Path, sets: &[String]) -> Result<Loaded, Problems> {
 }
 
 fn read(name: &str, text: &str, dir: &Path, sets: &[String]) -> Result<Loaded, Problems> {
-    let mut document = Document::parse(name, text)
-        .map_err(|(sources, problem)| Problems::one(sources, problem))?;
+    let mut document = Document::parse(name, text)?;
     let wrong: Vec<_> = sets
         .iter()
         .filter_map(|setting| set::apply(&mut document, setting).err())

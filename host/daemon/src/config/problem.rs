@@ -14,7 +14,7 @@ pub(crate) struct Problem {
     /// What stands beside the caret.
     pub(crate) label: String,
     /// A second place that has to do with it, and what stands there.
-    also: Option<(Place, String)>,
+    also: Option<Box<(Place, String)>>,
     pub(crate) help: Option<String>,
 }
 
@@ -41,7 +41,7 @@ impl Problem {
     }
 
     pub(crate) fn also(mut self, place: Option<Place>, label: impl Into<String>) -> Self {
-        self.also = place.map(|place| (place, label.into()));
+        self.also = place.map(|place| Box::new((place, label.into())));
         self
     }
 
@@ -98,14 +98,12 @@ impl Problem {
                         .span(clamp(place, &source.text))
                         .label(self.label.as_str()),
                 );
-            let also = self
-                .also
-                .as_ref()
-                .filter(|(also, _)| also.source == place.source);
-            if let Some((also, label)) = also {
+            if let Some((also, label)) = self.also.as_deref()
+                && also.source == place.source
+            {
                 let span = clamp(also, &source.text);
-                snippet =
-                    snippet.annotation(AnnotationKind::Context.span(span).label(label.as_str()));
+                let context = AnnotationKind::Context.span(span);
+                snippet = snippet.annotation(context.label(label.as_str()));
             }
             group = group.element(snippet);
         }

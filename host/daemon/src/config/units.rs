@@ -44,7 +44,7 @@ impl fmt::Display for Duration {
         ];
         match unit
             .iter()
-            .find(|(unit, _)| millis > 0 && millis % unit == 0)
+            .find(|(unit, _)| millis > 0 && millis.is_multiple_of(*unit))
         {
             Some((unit, name)) => write!(f, "{}{name}", millis / unit),
             None if millis == 0 => f.write_str("0s"),
@@ -88,9 +88,9 @@ impl Size {
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            bytes if bytes > 0 && bytes % (1 << 30) == 0 => write!(f, "{}GiB", bytes >> 30),
-            bytes if bytes > 0 && bytes % (1 << 20) == 0 => write!(f, "{}MiB", bytes >> 20),
-            bytes if bytes > 0 && bytes % (1 << 10) == 0 => write!(f, "{}KiB", bytes >> 10),
+            bytes if bytes > 0 && bytes.is_multiple_of(1 << 30) => write!(f, "{}GiB", bytes >> 30),
+            bytes if bytes > 0 && bytes.is_multiple_of(1 << 20) => write!(f, "{}MiB", bytes >> 20),
+            bytes if bytes > 0 && bytes.is_multiple_of(1 << 10) => write!(f, "{}KiB", bytes >> 10),
             bytes => write!(f, "{bytes}B"),
         }
     }

@@ -61,8 +61,7 @@ struct Entry {
 
 /// Reads a users file; `realm` is that of users who name none.
 pub(crate) fn parse(name: &str, text: &str, realm: Option<&str>) -> Result<Vec<User>, Problems> {
-    let document = Document::parse(name, text)
-        .map_err(|(sources, problem)| Problems::one(sources, problem))?;
+    let document = Document::parse(name, text)?;
     let file: File =
         de::read(&document.root).map_err(|problem| Problems::one(sources(name, text), problem))?;
     let mut found = Vec::new();

@@ -1,6 +1,11 @@
 //! A daemon of the built binary in a folder of its own, and the smallest guests for it.
 
 #![allow(dead_code, unreachable_pub, reason = "each test takes what it needs")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test's helpers fail as its tests do"
+)]
 
 use serde_json::{Value, json};
 use std::fs;

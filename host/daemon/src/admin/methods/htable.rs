@@ -108,7 +108,7 @@ pub(super) fn add(registry: &mut Registry<Daemon>) {
              ttl,
          }| {
             let ttl = ttl.map(|seconds| Duration::from_secs(seconds.into()));
-            let value = from_json(value)?;
+            let value = from_json(&value)?;
             find(daemon, &table)?
                 .set(Instant::now(), &String::from(key), value, ttl)
                 .map_err(|error| Fault::refused(error.to_string()))
@@ -175,18 +175,18 @@ fn to_json(value: &Value) -> Json {
     }
 }
 
-fn from_json(value: Json) -> Result<Value, Fault> {
+fn from_json(value: &Json) -> Result<Value, Fault> {
     let wrong = |value: &Json| {
         Fault::invalid_params(format!(
             "`value`: expected a whole number, a string or {{\"base64\": \"...\"}}, found {value}"
         ))
     };
-    match &value {
+    match value {
         Json::String(text) => Ok(Value::Text(text.as_str().into())),
         Json::Number(number) => number
             .as_i64()
             .map(Value::Integer)
-            .ok_or_else(|| wrong(&value)),
+            .ok_or_else(|| wrong(value)),
         Json::Object(object) => match object.get("base64") {
             Some(Json::String(text)) if object.len() == 1 => {
                 let bytes = STANDARD
@@ -194,8 +194,8 @@ fn from_json(value: Json) -> Result<Value, Fault> {
                     .map_err(|error| Fault::invalid_params(format!("`value`: {error}")))?;
                 Ok(Value::Bytes(bytes.into()))
             }
-            _ => Err(wrong(&value)),
+            _ => Err(wrong(value)),
         },
-        _ => Err(wrong(&value)),
+        _ => Err(wrong(value)),
     }
 }
