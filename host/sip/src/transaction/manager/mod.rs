@@ -1,12 +1,14 @@
 //! The manager of one lane: owns transactions, branches, timers and their tables, and does what the state machines decide.
 //!
-//! `mod.rs` has the life of a transaction; `requests` what comes from upstream, `branches` what goes downstream, `responses` what comes
-//! back, `timing` time and transport errors.
+//! `mod.rs` has the life of a transaction; `requests` what comes from upstream, `answers` what goes back there, `branches` what goes downstream,
+//! `responses` what comes back, `verdicts` what the caller is asked, `timing` time and transport errors.
 
+mod answers;
 mod branches;
 mod requests;
 mod responses;
 mod timing;
+mod verdicts;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,13 +21,13 @@ use smallvec::SmallVec;
 use super::answer::{Scratch, reply_to};
 use super::cell::{Cell, Context};
 use super::identity::{Identity, merge_hash};
-use super::io::{Arms, Config, Key, NotCreated, Origin, Output, Refusal};
+use super::io::{Arms, Config, Key, NotCreated, Output};
 use super::leg::Leg;
-use super::names::{BranchId, Tag};
-use super::server::{Act, Server};
+use super::names::BranchId;
+use super::server::Server;
 use super::slots::{SlotId, Slots};
 use super::table::{self, Table};
-use super::timers::{Backoff, Clock, Time};
+use super::timers::{Clock, Time};
 use super::wheel::{TimerId, Wheel};
 use crate::flow::Source;
 use crate::message::{Malformed, Message, Method};
@@ -255,16 +257,6 @@ impl<X> Manager<X> {
         self.cells.get(key.0).is_some_and(|cell| cell.cancelled)
     }
 
-    /// Sends the answers to the port that the request came from, even where its Via does not ask for that (RFC 3581 s.4 for peers that
-    /// do not know of it).
-    pub fn answer_to_source(&mut self, key: Key) {
-        if let Some(cell) = self.cells.get_mut(key.0)
-            && let Some((_, source)) = &cell.request
-        {
-            cell.way.remote = source.remote;
-        }
-    }
-
     /// Says what the caller wants to see before it goes upstream. Holds for what comes from now on.
     pub fn arm(&mut self, key: Key, arms: Arms) {
         if let Some(cell) = self.cells.get_mut(key.0) {
@@ -272,86 +264,10 @@ impl<X> Manager<X> {
         }
     }
 
-    /// The tag for an answer to this request that is made here, with a transaction or without.
-    pub fn to_tag(&self, request: &Message) -> Result<Tag, Malformed> {
-        let mut identity = Identity::default();
-        identity.read(request)?;
-        Ok(Tag::new(identity.hash(&self.keys), &self.keys))
-    }
-
     /// A branch that was never given before, for one request to be forwarded.
     pub fn next_branch(&mut self) -> BranchId {
         self.serial = self.serial.wrapping_add(1);
         BranchId::new(self.serial, &self.keys)
-    }
-
-    /// Gives an answer of the caller's own, provisional or final, rendered. A final one cancels branches that are still out.
-    pub fn respond(
-        &mut self,
-        now: Instant,
-        key: Key,
-        status: u16,
-        bytes: Bytes,
-    ) -> Result<(), Refusal> {
-        let now = self.time(now);
-        let cell = self.cells.get(key.0).ok_or(Refusal::Gone)?;
-        if !(100..700).contains(&status) {
-            return Err(Refusal::Status(status));
-        }
-        let pending = cell.server.is_pending();
-        let sent = self.give(now, key.0, status, bytes.clone());
-        if sent && (200..300).contains(&status) {
-            self.repeat_success(now, key.0, bytes);
-        }
-        // A 408 to a non-INVITE ends the transaction unsent (RFC 4320 s.4.2), which is what was asked for.
-        let silent = pending && status == 408;
-        match (sent || silent, pending) {
-            (true, _) => Ok(()),
-            (false, true) => Err(Refusal::Status(status)),
-            (false, false) => Err(Refusal::Answered),
-        }
-    }
-
-    /// As [`respond`](Manager::respond), with the answer made here from the request: Vias with `received` and `rport`, To tag,
-    /// and these header fields. An empty `reason` means the usual one.
-    pub fn answer(
-        &mut self,
-        now: Instant,
-        key: Key,
-        status: u16,
-        reason: &str,
-        extra: &[(&[u8], &[u8])],
-    ) -> Result<(), Refusal> {
-        let cell = self.cells.get(key.0).ok_or(Refusal::Gone)?;
-        let (request, source) = cell.request.clone().ok_or(Refusal::Answered)?;
-        let tag = Tag::new(cell.hash, &self.keys);
-        let bytes = self
-            .scratch
-            .answer(&request, &source, status, reason, tag, extra)
-            .map_err(|_| Refusal::Edit)?;
-        self.respond(now, key, status, bytes)
-    }
-
-    /// Answers a request without a transaction (s.8.2.7): a copy is a new request to us. The ACK to a failure answered so is absorbed.
-    pub fn answer_without_state(
-        &mut self,
-        request: &Message,
-        source: &Source,
-        status: u16,
-        reason: &str,
-        extra: &[(&[u8], &[u8])],
-    ) -> Result<(), Refusal> {
-        let tag = self.to_tag(request).map_err(|_| Refusal::Edit)?;
-        let bytes = self
-            .scratch
-            .answer(request, source, status, reason, tag, extra)
-            .map_err(|_| Refusal::Edit)?;
-        self.outputs.push_back(Output::Send {
-            bytes,
-            destination: reply_to(request, source),
-            origin: Origin::Nobody,
-        });
-        Ok(())
     }
 
     /// Drops a transaction and its branches where they stand, without another message.
@@ -365,73 +281,10 @@ impl<X> Manager<X> {
         self.remove_cell(key.0);
     }
 
-    /// Hands a response to the server transaction. Says whether it was sent.
-    fn give(&mut self, now: Time, id: SlotId, status: u16, bytes: Bytes) -> bool {
-        let Some(cell) = self.cells.get_mut(id) else {
-            return false;
-        };
-        let reliable = cell.way.transport.is_reliable();
-        let act = cell
-            .server
-            .respond(status, now, reliable, &self.config.timers);
-        let sent = act == Act::Send;
-        if sent {
-            let needed = !cell.server.is_terminated() && !is_success_of_invite(cell, status);
-            if needed {
-                cell.last = bytes.clone();
-            } else if cell.own_success.is_none() {
-                cell.last = Bytes::new();
-            }
-            self.outputs.push_back(Output::Send {
-                bytes,
-                destination: cell.way,
-                origin: Origin::Server(Key(id)),
-            });
-        }
-        if status >= 200 && cell.context != Context::Done && !cell.server.is_pending() {
-            cell.done();
-            self.void_questions(id);
-            self.cancel_legs(now, id);
-        }
-        self.touch(id);
-        sent
-    }
-
-    /// Sees to it that the caller's own 2xx to an INVITE is repeated until its ACK comes, over any transport (s.13.3.1.4). Not within
-    /// a dialog, where its ACK could not be told from others.
-    fn repeat_success(&mut self, now: Time, id: SlotId, bytes: Bytes) {
-        let Some(cell) = self.cells.get_mut(id) else {
-            return;
-        };
-        if cell.server.is_invite() && cell.merge.is_some() {
-            cell.own_success = Some(Backoff::new(now, self.config.timers.t1));
-            cell.last = bytes;
-            self.touch(id);
-        }
-    }
-
     /// Reads the clock.
     fn time(&mut self, now: Instant) -> Time {
         self.present = self.clock.time(now).max(self.present);
         self.present
-    }
-
-    /// Makes an answer and hands it to the server transaction.
-    fn give_made(&mut self, now: Time, id: SlotId, status: u16) {
-        let Some(cell) = self.cells.get(id) else {
-            return;
-        };
-        let Some((request, source)) = cell.request.clone() else {
-            return;
-        };
-        let tag = Tag::new(cell.hash, &self.keys);
-        match self.scratch.answer(&request, &source, status, "", tag, &[]) {
-            Ok(bytes) => {
-                self.give(now, id, status, bytes);
-            }
-            // The Via could be read when the transaction was made, so this does not happen; if it did, there is no way back.
-            Err(_) => self.lose_server(now, id),
-        }
     }
 
     /// The server transaction of that hash and identity, and of a method that `fits`.
@@ -504,11 +357,6 @@ impl<X> Manager<X> {
         }
         self.touch(leg.cell);
     }
-}
-
-/// Copies of the 2xx to an INVITE come from the UAS, not from here (RFC 6026 s.7.1).
-fn is_success_of_invite<X>(cell: &Cell<X>, status: u16) -> bool {
-    cell.server.is_invite() && (200..300).contains(&status)
 }
 
 /// Moves a timer, if it has to move.

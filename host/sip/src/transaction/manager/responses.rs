@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{Held, Manager};
-use crate::message::{Edits, HeaderId, Message, Method, View};
+use super::Manager;
+use crate::message::{HeaderId, Message, Method};
 use crate::transaction::best::{Final, best, with_all_challenges};
 use crate::transaction::cell::Context;
 use crate::transaction::client::{Act, Client};
 use crate::transaction::invite_client::InviteClient;
-use crate::transaction::io::{Best, Key, Matched, Origin, Output, Refusal, ReplyId};
+use crate::transaction::io::{Best, Key, Matched, Origin, Output};
 use crate::transaction::leg::{Cancel, Progress};
 use crate::transaction::names::BranchId;
 use crate::transaction::request;
@@ -61,152 +61,6 @@ impl<X> Manager<X> {
         }
         self.touch_leg(id);
         Matched::Taken
-    }
-
-    /// Verdict on an [`Output::Reply`]: let it go on, with these edits to it if there are any. Removing the top Via is added to them. On an
-    /// error nothing has happened, and another verdict is due.
-    pub fn pass(
-        &mut self,
-        now: Instant,
-        reply: ReplyId,
-        edits: Option<&mut Edits>,
-    ) -> Result<(), Refusal> {
-        let now = self.time(now);
-        self.let_go(now, reply, edits)
-    }
-
-    fn let_go(
-        &mut self,
-        now: Time,
-        reply: ReplyId,
-        edits: Option<&mut Edits>,
-    ) -> Result<(), Refusal> {
-        let held = self.held.get(reply.0).ok_or(Refusal::Gone)?;
-        let cell = self.cells.get_mut(held.cell).ok_or(Refusal::Gone)?;
-        let came = held.message.status();
-        let status = match &edits {
-            Some(edits) => View::new(&held.message, edits).status(),
-            None => came,
-        };
-        if (came < 200) != (status < 200) {
-            return Err(Refusal::Status(status));
-        }
-        let stream = cell.way.transport.is_stream();
-        let bytes = self
-            .scratch
-            .relayed(&held.message, edits, stream)
-            .map_err(|_| Refusal::Edit)?;
-        cell.held.retain(|held| *held != reply.0);
-        let Some(Held {
-            cell: id,
-            leg,
-            number,
-            again,
-            ..
-        }) = self.held.remove(reply.0)
-        else {
-            return Ok(());
-        };
-        match status {
-            ..200 => {
-                self.give(now, id, status, bytes);
-            }
-            200..300 => {
-                if !again {
-                    self.close(leg, id);
-                }
-                self.accept(now, id, status, bytes);
-            }
-            _ if again => {}
-            _ => {
-                self.close(leg, id);
-                self.fail(
-                    now,
-                    id,
-                    Final {
-                        branch: number,
-                        status,
-                        bytes,
-                    },
-                );
-            }
-        }
-        self.touch(id);
-        Ok(())
-    }
-
-    /// The caller has not decided in time: what it is asked goes on as if it did not care; a request without any decision is answered 500.
-    pub(super) fn lose_patience(&mut self, now: Time, id: SlotId) {
-        let Some(cell) = self.cells.get(id) else {
-            return;
-        };
-        match cell.context {
-            Context::Deciding => self.give_made(now, id, 500),
-            Context::Failing => self.give_best(now, id),
-            Context::Waiting | Context::Done => {
-                for held in cell.held.clone() {
-                    if self.let_go(now, ReplyId(held), None).is_err() {
-                        self.drop_held(now, ReplyId(held));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Verdict on an [`Output::Reply`]: it does not go on. A branch whose final response is withheld has ended without one.
-    pub fn withhold(&mut self, now: Instant, reply: ReplyId) -> Result<(), Refusal> {
-        let now = self.time(now);
-        self.held.get(reply.0).ok_or(Refusal::Gone)?;
-        self.drop_held(now, reply);
-        Ok(())
-    }
-
-    /// The final response is out: no question matters any more but about a 2xx to INVITE, which goes upstream in any case.
-    pub(super) fn void_questions(&mut self, id: SlotId) {
-        let Some(cell) = self.cells.get_mut(id) else {
-            return;
-        };
-        let invite = cell.server.is_invite();
-        for reply in std::mem::take(&mut cell.held) {
-            let status = self.held.get(reply).map_or(0, |held| held.message.status());
-            if invite && (200..300).contains(&status) {
-                if let Some(cell) = self.cells.get_mut(id) {
-                    cell.held.push(reply);
-                }
-            } else if let Some(held) = self.held.remove(reply)
-                && status >= 200
-            {
-                self.close(held.leg, id);
-            }
-        }
-    }
-
-    fn drop_held(&mut self, now: Time, reply: ReplyId) {
-        let Some(held) = self.held.remove(reply.0) else {
-            return;
-        };
-        if let Some(cell) = self.cells.get_mut(held.cell) {
-            cell.held.retain(|held| *held != reply.0);
-        }
-        if held.message.status() >= 200 && !held.again {
-            self.close(held.leg, held.cell);
-            self.advance(now, held.cell);
-        }
-        self.touch(held.cell);
-    }
-
-    /// Verdict on an [`Output::Failure`]: the best response goes upstream.
-    pub fn forward_best(&mut self, now: Instant, key: Key) -> Result<(), Refusal> {
-        let now = self.time(now);
-        let cell = self.cells.get(key.0).ok_or(Refusal::Gone)?;
-        match cell.context {
-            Context::Failing => {
-                self.give_best(now, key.0);
-                Ok(())
-            }
-            Context::Done => Err(Refusal::Answered),
-            Context::Deciding | Context::Waiting => Err(Refusal::NotFailing),
-        }
     }
 
     /// The branch has ended in a way made here: 408, 487 or 503.
@@ -314,7 +168,7 @@ impl<X> Manager<X> {
     }
 
     /// A 2xx goes upstream at once, to an INVITE whatever went before (s.16.7 step 5).
-    fn accept(&mut self, now: Time, id: SlotId, status: u16, bytes: Bytes) {
+    pub(super) fn accept(&mut self, now: Time, id: SlotId, status: u16, bytes: Bytes) {
         let Some(cell) = self.cells.get(id) else {
             return;
         };
@@ -330,7 +184,7 @@ impl<X> Manager<X> {
     }
 
     /// A branch has failed. A 6xx ends the search: others are cancelled, further groups dropped (s.16.7 step 5).
-    fn fail(&mut self, now: Time, id: SlotId, end: Final) {
+    pub(super) fn fail(&mut self, now: Time, id: SlotId, end: Final) {
         let Some(cell) = self.cells.get_mut(id) else {
             return;
         };
@@ -346,7 +200,7 @@ impl<X> Manager<X> {
     }
 
     /// The context knows how this branch ends.
-    fn close(&mut self, leg: SlotId, id: SlotId) {
+    pub(super) fn close(&mut self, leg: SlotId, id: SlotId) {
         if let Some(leg) = self.legs.get_mut(leg) {
             leg.progress = Progress::Settled;
         }
@@ -356,7 +210,7 @@ impl<X> Manager<X> {
     }
 
     /// When every branch has failed: the next group, else the caller's verdict, else the best response.
-    fn advance(&mut self, now: Time, id: SlotId) {
+    pub(super) fn advance(&mut self, now: Time, id: SlotId) {
         let Some(cell) = self.cells.get_mut(id) else {
             return;
         };
@@ -389,7 +243,7 @@ impl<X> Manager<X> {
     }
 
     /// Sends the best response: 503 as 500 (s.16.7 step 6), a challenge with all others added (step 7), 408 when nothing has come.
-    fn give_best(&mut self, now: Time, id: SlotId) {
+    pub(super) fn give_best(&mut self, now: Time, id: SlotId) {
         let Some(cell) = self.cells.get(id) else {
             return;
         };
@@ -412,29 +266,6 @@ impl<X> Manager<X> {
             };
             self.give(now, id, status, bytes);
         }
-    }
-
-    fn ask(&mut self, id: SlotId, leg: SlotId, response: &Message, again: bool) {
-        let number = self.legs.get(leg).map_or(0, |leg| leg.number);
-        let message = Arc::new(response.clone());
-        let reply = self.held.insert(Held {
-            cell: id,
-            leg,
-            number,
-            message: message.clone(),
-            again,
-        });
-        if let Some(cell) = self.cells.get_mut(id) {
-            cell.held.push(reply);
-        }
-        self.outputs.push_back(Output::Reply {
-            key: Key(id),
-            branch: number,
-            id: ReplyId(reply),
-            message,
-            again,
-        });
-        self.touch(id);
     }
 
     /// The response as it goes upstream. `None` when it has no Via to be removed, which a matched one has.
