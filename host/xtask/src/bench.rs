@@ -1,7 +1,6 @@
-//! The benchmarks: every crate that has some, then one table of what they measured.
+//! The benchmarks of every crate that has some, then one table of what they measured.
 
 use std::fs;
-use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::{Result, ensure};
@@ -11,22 +10,16 @@ use crate::workspace;
 
 /// Run them; `filter` is criterion's.
 pub(crate) fn bench(filter: Option<&str>) -> Result<()> {
-    let crates = crates()?;
-    ensure!(!crates.is_empty(), "no crate has a benches folder");
+    let names = benches()?;
+    ensure!(!names.is_empty(), "no crate has a benches folder");
     let table = Mutex::new(Vec::new());
     let last = Mutex::new(String::new());
-    for name in &crates {
+    for name in &names {
+        // of the whole workspace, so that features are those of the tests and wasmtime is not compiled again
         let mut command = cargo();
         command
-            .args([
-                "bench",
-                "--package",
-                name,
-                "--benches",
-                "--profile",
-                "release",
-                "--",
-            ])
+            .args(["bench", "--workspace", "--profile", "release", "--bench"])
+            .args([name, "--"])
             .args(filter);
         let status = watch(&mut command, |line| {
             let (Ok(mut table), Ok(mut last)) = (table.lock(), last.lock()) else {
@@ -47,10 +40,7 @@ pub(crate) fn bench(filter: Option<&str>) -> Result<()> {
                 None => line.clone_into(&mut last),
             }
         })?;
-        ensure!(
-            status.success(),
-            "the benchmarks of {name} ended with {status}"
-        );
+        ensure!(status.success(), "the benchmark {name} ended with {status}");
     }
     let table = table.into_inner().unwrap_or_default();
     let width = table.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -75,24 +65,23 @@ fn middle(bounds: &str) -> Option<String> {
     }
 }
 
-/// Names of the packages in host/ that have benchmarks.
-fn crates() -> Result<Vec<String>> {
+/// Names of the benchmarks of the crates in host/.
+fn benches() -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(workspace::root().join("host"))? {
-        let dir = entry?.path();
-        if dir.join("benches").is_dir() {
-            names.extend(package(&dir.join("Cargo.toml")));
+        let Ok(files) = fs::read_dir(entry?.path().join("benches")) else {
+            continue;
+        };
+        for file in files {
+            let path = file?.path();
+            names.extend(
+                path.file_stem()
+                    .map(|stem| stem.to_string_lossy().into_owned()),
+            );
         }
     }
     names.sort();
     Ok(names)
-}
-
-/// The first `name = "..."` of a manifest: its package's.
-pub(crate) fn package(manifest: &Path) -> Option<String> {
-    let text = fs::read_to_string(manifest).ok()?;
-    let line = text.lines().find(|line| line.starts_with("name = "))?;
-    line.split('"').nth(1).map(str::to_owned)
 }
 
 #[cfg(test)]
