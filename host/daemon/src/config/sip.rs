@@ -23,6 +23,7 @@ pub(crate) struct Sip {
     /// How long a SIGTERM waits for running transactions to end.
     pub(crate) drain: Duration,
     /// Transactions at once, of all lanes together; what is beyond is answered 503 with Retry-After.
+    /// Over UDP each stays 32 s after its end to absorb copies: 500 calls a second keep 32 000.
     pub(crate) max_transactions: u32,
     /// Branches of one transaction.
     pub(crate) max_branches: u16,
@@ -52,7 +53,7 @@ impl Default for Sip {
             domains: Vec::new(),
             server: format!("switchhook/{}", env!("CARGO_PKG_VERSION")),
             drain: Duration::secs(30),
-            max_transactions: 100_000,
+            max_transactions: 500_000,
             max_branches: 16,
             max_message: Size(65_535),
             timers: Timers::default(),
