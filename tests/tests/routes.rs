@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use switchhook_tests::{Daemon, Peer, Place, Setup, answer, beside, guest, status};
+use switchhook_tests::{Daemon, Peer, Place, Setup, answer, beside, guest, patience, status};
 
 struct Stage<'a> {
     daemon: Daemon,
@@ -128,7 +128,12 @@ fn what_a_route_drops_or_breaks_stays_where_it_is() {
     let stage = Stage::new(&place);
     stage.call("X-Fail: request\r\n");
     assert_eq!(status(&stage.comes_back()), 500);
-    assert!(stage.daemon.log().contains("told to fail in request"));
+    // the log is written beside the lanes: its line may come after the answer
+    patience(Duration::from_secs(5), || {
+        let log = stage.daemon.log();
+        log.contains("told to fail in request").then_some(())
+    })
+    .expect("the log says what the script said");
 
     for told in [
         "X-Arm: branch\r\nX-Drop: branch\r\n",
