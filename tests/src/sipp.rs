@@ -119,6 +119,8 @@ impl<'a> Party<'a> {
         ]);
         command.args([
             "-nostdin",
+            "-buff_size",
+            "1048576",
             "-timeout",
             &self.limit.as_secs().to_string(),
             "-timeout_error",

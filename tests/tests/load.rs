@@ -16,8 +16,8 @@ const RATE: u32 = 500;
 /// A whole run.
 const SECONDS: u32 = 30;
 
-/// No call failed, and no more than one in a thousand messages was sent again (a busy machine loses a moment now and then; a
-/// storm is thousands).
+/// No call failed, and no more than one message in twenty calls was sent again: on a quiet machine none is, on a busy one a moment in
+/// which nobody ran costs some hundred, a storm is a message for every call.
 fn assert_quiet(calls: u32, caller: Stats, callee: Stats) {
     for (side, stats) in [("caller", caller), ("callee", callee)] {
         assert_eq!(
@@ -26,7 +26,7 @@ fn assert_quiet(calls: u32, caller: Stats, callee: Stats) {
             "{side}: {stats:?}"
         );
         assert!(
-            stats.retransmissions <= u64::from(calls) / 200,
+            stats.retransmissions <= u64::from(calls) / 20,
             "{side} sent again: {stats:?}"
         );
     }
@@ -45,7 +45,7 @@ fn thirty_seconds_of_calls(transport: &str) {
         .calls(calls, RATE);
     Peer::new(&place, 5099).registers("bob", &bob.contact("bob"), place.at(5060));
     let mut bob = bob.waits();
-    let mut alice = Party::new(&place, "uac-call", 5080)
+    let mut alice = Party::new(&place, "uac-load", 5080)
         .by(transport)
         .calls(calls, RATE)
         .calls_user("bob", place.at(5060));
@@ -82,7 +82,7 @@ fn the_script_is_swapped_a_hundred_times_under_500_calls_a_second() {
     let bob = Party::new(&place, "uas-answer", 5070).calls(calls, RATE);
     Peer::new(&place, 5099).registers("bob", &bob.contact("bob"), place.at(5060));
     let mut bob = bob.waits();
-    let mut alice = Party::new(&place, "uac-call", 5080)
+    let mut alice = Party::new(&place, "uac-load", 5080)
         .calls(calls, RATE)
         .calls_user("bob", place.at(5060));
 
