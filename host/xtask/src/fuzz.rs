@@ -25,8 +25,8 @@ struct Target {
     name: String,
 }
 
-/// Fuzz for `seconds` in all.
-pub(crate) fn fuzz(seconds: u64, only: Option<&str>) -> Result<()> {
+/// Fuzz for `seconds` in all. Seed 0 is another one each time.
+pub(crate) fn fuzz(seconds: u64, only: Option<&str>, seed: u32) -> Result<()> {
     let targets: Vec<Target> = all()?
         .into_iter()
         .filter(|target| only.is_none_or(|name| target.name == name))
@@ -61,7 +61,7 @@ pub(crate) fn fuzz(seconds: u64, only: Option<&str>) -> Result<()> {
     }
     let each = (seconds / targets.len() as u64).max(1);
     for target in &targets {
-        one(target, &out, each)?;
+        one(target, &out, each, seed)?;
     }
     eprintln!(
         "fuzzed {} targets for {each} s each: nothing found",
@@ -80,7 +80,7 @@ pub(crate) fn manifests() -> Result<Vec<PathBuf>> {
     Ok(manifests)
 }
 
-fn one(target: &Target, out: &Path, seconds: u64) -> Result<()> {
+fn one(target: &Target, out: &Path, seconds: u64, seed: u32) -> Result<()> {
     let found = out.join("corpus").join(&target.name);
     fs::create_dir_all(&found)?;
     let artifacts = out.join("artifacts").join(&target.name);
@@ -96,6 +96,7 @@ fn one(target: &Target, out: &Path, seconds: u64) -> Result<()> {
     }
     command.args([
         format!("-max_total_time={seconds}"),
+        format!("-seed={seed}"),
         "-timeout=5".into(),
         "-rss_limit_mb=512".into(),
         "-print_final_stats=1".into(),

@@ -92,7 +92,7 @@ fn task(task: Task) -> anyhow::Result<()> {
         Task::Bindings { check } => bindings::bindings(check),
         Task::Schema { check } => schema::schema(check),
         Task::Bench { filter } => bench::bench(filter.as_deref()),
-        Task::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref()),
+        Task::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref(), 0),
         Task::Tools => {
             let missing = debian::install(debian::TESTS)?;
             anyhow::ensure!(
