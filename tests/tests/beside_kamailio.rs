@@ -9,17 +9,20 @@
 
 use switchhook_tests::{Kamailio, Party, Peer, Place, Setup, beside, has};
 
+/// Caller and callee of each call that is tried.
+const STORIES: [(&str, &str); 3] = [
+    ("uac-call", "uas-answer"),
+    ("uac-cancel", "uas-ring"),
+    ("uac-is-hung-up", "uas-hangs-up"),
+];
+
 /// Bob's phone is behind Kamailio: the daemon's next hop.
 fn kamailio_is_the_next_hop(transport: &str) {
     let _beside = beside();
     if !has("sipp") || !has("kamailio") {
         return;
     }
-    for (caller, callee) in [
-        ("uac-call", "uas-answer"),
-        ("uac-cancel", "uas-ring"),
-        ("uac-is-hung-up", "uas-hangs-up"),
-    ] {
+    for (caller, callee) in STORIES {
         let place = Place::new();
         let daemon = Setup::open(&place).start();
         let bob = Party::new(&place, callee, 5070);
@@ -41,11 +44,7 @@ fn kamailio_is_the_previous_hop(transport: &str) {
     if !has("sipp") || !has("kamailio") {
         return;
     }
-    for (caller, callee) in [
-        ("uac-call", "uas-answer"),
-        ("uac-cancel", "uas-ring"),
-        ("uac-is-hung-up", "uas-hangs-up"),
-    ] {
+    for (caller, callee) in STORIES {
         let place = Place::new();
         let daemon = Setup::open(&place).start();
         let next = format!("sip:{};transport={transport}", place.at(5060));
