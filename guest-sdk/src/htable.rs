@@ -14,6 +14,7 @@
 
 use crate::error::{Error, Result};
 use crate::host::htable;
+use crate::value;
 
 pub use htable::Value;
 
@@ -84,17 +85,7 @@ impl PartialEq for Value {
     }
 }
 
-macro_rules! from {
-    ($($type:ty => $value:ident,)*) => {$(
-        impl From<$type> for Value {
-            fn from(value: $type) -> Value {
-                Value::$value(value.into())
-            }
-        }
-    )*};
-}
-
-from! {
+value::from! {
     i64 => Integer,
     i32 => Integer,
     u32 => Integer,

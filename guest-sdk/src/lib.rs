@@ -122,6 +122,7 @@ mod routes;
 pub mod testkit;
 pub mod transport;
 mod uri;
+mod value;
 pub mod vars;
 
 pub use error::{End, Error, ErrorCode, Outcome, Result};

@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::host::vars;
+use crate::value;
 
 pub use vars::Value;
 
@@ -78,17 +79,7 @@ impl PartialEq for Value {
     }
 }
 
-macro_rules! from {
-    ($($type:ty => $value:ident,)*) => {$(
-        impl From<$type> for Value {
-            fn from(value: $type) -> Value {
-                Value::$value(value.into())
-            }
-        }
-    )*};
-}
-
-from! {
+value::from! {
     bool => Boolean,
     i64 => Integer,
     i32 => Integer,
