@@ -1,0 +1,278 @@
+//! Who is a member: joining, pings, silence, goodbye.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::{Bus, Event};
+use crate::htable::CHANNEL as HTABLE;
+use crate::list::{self, Status};
+use crate::members::State;
+use crate::node::{Node, Now};
+use crate::outbox::{Done, Keys, Parcel, Tag};
+use crate::{dialog, htable, usrloc};
+
+/// The channel of node lists.
+pub(super) const CHANNEL: &str = "notification_peer";
+
+impl Bus {
+    /// Adds a member by hand, or enables it again.
+    pub fn add_node(&mut self, now: Now, node: Node) {
+        if node == self.config.own {
+            return;
+        }
+        if let Some(member) = self.members.add(now.at, node) {
+            member.held = false;
+            member.ping_at = now.at;
+        }
+        self.live(now);
+    }
+
+    /// Removes a member by hand. It may come back by itself.
+    pub fn remove_node(&mut self, node: Node) -> bool {
+        self.outbox.forget(node);
+        self.syncs.forget(node);
+        let removed = self.members.remove(node).is_some();
+        if removed {
+            self.event(Event::Down(node));
+        }
+        removed
+    }
+
+    /// Disables a member by hand: it is told nothing until it is added again.
+    pub fn disable_node(&mut self, now: Now, node: Node) -> bool {
+        let Some(member) = self.members.find_mut(node) else {
+            return false;
+        };
+        member.held = true;
+        self.disable(now.at, node);
+        true
+    }
+
+    /// Tells all that we leave. Afterwards nothing but answers is sent.
+    pub fn shutdown(&mut self, now: Now) {
+        let active: Vec<_> = self.members.active().map(|member| member.node).collect();
+        for node in active {
+            self.notify(now.at, node, 1, Status::Disabled);
+        }
+        self.leaving = true;
+    }
+
+    /// Says hello and pings where it is time.
+    pub(super) fn live(&mut self, now: Now) {
+        if self.leaving {
+            return;
+        }
+        let at = now.at;
+        if at >= self.join_at {
+            self.join_at = at + self.config.ping;
+            for peer in self.config.peers.clone() {
+                if peer == self.config.own {
+                    continue;
+                }
+                match self.members.find(peer).map(|member| member.state) {
+                    None => self.notify(at, peer, 2, Status::Active),
+                    Some(_) => {}
+                }
+            }
+        }
+        let due = |member: &&mut crate::members::Member| member.ping_at <= at && !member.held;
+        let mut pings = Vec::new();
+        for member in self.members.iter_mut().filter(due) {
+            member.ping_at = at + self.config.ping;
+            pings.push(member.node);
+        }
+        for node in pings {
+            self.notify(at, node, 1, Status::Active);
+        }
+    }
+
+    pub(super) fn life_deadline(&self) -> Option<Instant> {
+        if self.leaving {
+            return None;
+        }
+        let free = self.members.iter().filter(|member| !member.held);
+        let ping = free.map(|member| member.ping_at).min();
+        let join = (!self.config.peers.is_empty()).then_some(self.join_at);
+        ping.into_iter().chain(join).min()
+    }
+
+    /// The list as we tell it: each time another part, where there are more nodes than it may have.
+    pub(super) fn list(&mut self, own: Status) -> Bytes {
+        let active: Vec<_> = self.members.active().map(|member| member.node).collect();
+        let first = self.turn.checked_rem(active.len()).unwrap_or(0);
+        if active.len() >= list::MAX_NODES {
+            self.turn = self.turn.wrapping_add(list::MAX_NODES / 2);
+        }
+        let nodes = active.iter().cycle().skip(first).take(active.len());
+        list::write(self.config.own, own, nodes.copied()).into()
+    }
+
+    fn notify(&mut self, now: Instant, node: Node, hops: u8, own: Status) {
+        let parcel = Parcel {
+            channel: self.name(CHANNEL),
+            content_type: list::CONTENT_TYPE,
+            extra: self.name(""),
+            body: self.list(own),
+            keys: Keys::None,
+            whole: false,
+            urgent: true,
+            hops,
+            tag: Tag::Notify,
+        };
+        // What is urgent is never refused.
+        let _ = self.outbox.push(now, node, parcel);
+    }
+
+    /// A list has come: in a request, or in the answer to one.
+    pub(super) fn listed(&mut self, now: Now, from: Node, body: &[u8], hops: u8) {
+        let list = list::read(body);
+        let mut new = Vec::new();
+        for (node, status) in list.nodes {
+            if node == self.config.own {
+                continue;
+            }
+            if node == from {
+                if status == Status::Disabled {
+                    self.disable(now.at, from);
+                }
+                continue;
+            }
+            let known = self.members.find(node).is_some();
+            if status != Status::Active || known || !self.config.allows(node.address.ip()) {
+                continue;
+            }
+            if self.members.add(now.at, node).is_some() {
+                new.push(node);
+            }
+        }
+        self.live(now);
+        if hops > 1 {
+            let others = self.members.active().map(|member| member.node);
+            let others: Vec<_> = others.filter(|node| *node != from).collect();
+            for node in others {
+                self.notify(now.at, node, 1, Status::Active);
+            }
+        }
+    }
+
+    /// A member has been heard of. One that is new, or back, is asked for what it has.
+    pub(super) fn heard(&mut self, now: Now, node: Node) {
+        let Some(member) = self.members.add(now.at, node) else {
+            return;
+        };
+        if member.state == State::Active || member.held || self.leaving {
+            return;
+        }
+        (member.state, member.since) = (State::Active, now.at);
+        member.ping_at = now.at + self.config.ping;
+        self.event(Event::Up(node));
+        self.outbox.pause(now.at, node, false);
+        self.ask(now, node);
+        self.tell_everything_missed(now, node);
+    }
+
+    fn disable(&mut self, now: Instant, node: Node) {
+        let Some(member) = self.members.find_mut(node) else {
+            return;
+        };
+        let before = member.state;
+        if before != State::Disabled {
+            (member.state, member.since) = (State::Disabled, now);
+            member.ping_at = now + self.config.ping;
+        }
+        self.outbox.pause(now, node, true);
+        self.syncs.forget(node);
+        if before == State::Active {
+            self.event(Event::Disabled(node));
+        }
+    }
+
+    /// A request of ours was answered or given up.
+    pub(super) fn done(&mut self, now: Now, done: Done, body: Option<&[u8]>) {
+        let Done {
+            node,
+            tag,
+            status,
+            sent,
+        } = done;
+        match tag {
+            Tag::Message(number) => self.event(Event::Answered {
+                number,
+                node,
+                status,
+            }),
+            Tag::Sync if status == 408 => {
+                if let Some(member) = self.members.find_mut(node) {
+                    member.behind_us = true;
+                }
+            }
+            Tag::Ask if status == 408 => {
+                if let Some(member) = self.members.find_mut(node) {
+                    member.asked = None;
+                }
+            }
+            _ => {}
+        }
+        if status == 408 {
+            return self.silent(now, node, sent);
+        }
+        if tag == Tag::Notify && !self.leaving {
+            // A hello to somebody who is no member yet makes it one.
+            if let Some(body) = body {
+                self.heard(now, node);
+                self.listed(now, node, body, 1);
+            }
+        }
+    }
+
+    /// A member left a request unanswered that was sent at that time.
+    fn silent(&mut self, now: Now, node: Node, sent: Instant) {
+        let Some(member) = self.members.find(node) else {
+            return self.outbox.forget(node);
+        };
+        match member.state {
+            State::Active => self.disable(now.at, node),
+            // What was under way when it fell silent says nothing new.
+            State::Disabled if sent < member.since || member.held => {}
+            State::Disabled | State::Pending => {
+                self.remove_node(node);
+            }
+        }
+    }
+
+    /// Asks a member for all its data, once.
+    fn ask(&mut self, now: Now, node: Node) {
+        let Some(member) = self.members.find_mut(node) else {
+            return;
+        };
+        if member.asked.is_some() {
+            return;
+        }
+        member.asked = Some(now.at);
+        let mut asks = Vec::new();
+        if self.config.dialogs {
+            asks.push((dialog::CHANNEL, dialog::ask()));
+        }
+        if self.config.contacts {
+            asks.push((usrloc::CHANNEL, usrloc::ask()));
+        }
+        if !self.config.tables.is_empty() {
+            asks.push((HTABLE, htable::ask()));
+        }
+        for (channel, body) in asks {
+            let parcel = Parcel {
+                channel: self.name(channel),
+                content_type: crate::envelope::JSON,
+                extra: self.name(""),
+                body: body.into(),
+                keys: Keys::None,
+                whole: false,
+                urgent: true,
+                hops: 1,
+                tag: Tag::Ask,
+            };
+            let _ = self.outbox.push(now.at, node, parcel);
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! The channel `dialog`: calls as they begin, go on and end, and all of them for those that join.
+//!
+//! A call is created once (action 1) and then changes by state (2) until it is removed (3). It is named by two numbers, the first of
+//! which is a hash of its Call-ID ([`entry_of`]): members must agree on how many there are.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::MAX_BODY;
+use crate::htable::Malformed;
+
+/// The channel.
+pub const CHANNEL: &str = "dialog";
+/// How many entries there are, unless told otherwise.
+pub const ENTRIES: u32 = 4096;
+/// The most variables of a dialog.
+pub const MAX_VARS: usize = 64;
+
+const CREATE: i64 = 1;
+const STATE: i64 = 2;
+const REMOVE: i64 = 3;
+const SYNC: i64 = 4;
+
+/// A dialog's name on the bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Id {
+    /// The hash of its Call-ID.
+    #[serde(rename = "h_entry")]
+    pub entry: u32,
+    /// Its number among those of that hash.
+    #[serde(rename = "h_id")]
+    pub number: u32,
+}
+
+/// How far a call has come. The numbers are those on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub enum State {
+    /// INVITE sent, nothing heard: 1.
+    Unconfirmed,
+    /// A provisional answer has come: 2.
+    Early,
+    /// 200, but no ACK yet: 3.
+    ConfirmedUnacked,
+    /// ACK seen: 4.
+    Confirmed,
+    /// It has ended: 5.
+    Deleted,
+}
+
+impl From<State> for u8 {
+    fn from(state: State) -> Self {
+        match state {
+            State::Unconfirmed => 1,
+            State::Early => 2,
+            State::ConfirmedUnacked => 3,
+            State::Confirmed => 4,
+            State::Deleted => 5,
+        }
+    }
+}
+
+impl TryFrom<u8> for State {
+    type Error = String;
+
+    fn try_from(number: u8) -> Result<Self, String> {
+        Ok(match number {
+            1 => Self::Unconfirmed,
+            2 => Self::Early,
+            3 => Self::ConfirmedUnacked,
+            4 => Self::Confirmed,
+            5 => Self::Deleted,
+            other => return Err(format!("expected a state of 1 to 5, got {other}")),
+        })
+    }
+}
+
+/// One side of a call. Texts are empty where not known yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Leg {
+    /// Its tag.
+    pub tag: String,
+    /// Its last CSeq number, as text.
+    pub cseq: String,
+    /// The way to it, a list of Route values.
+    pub route_set: String,
+    /// Its Contact.
+    pub contact: String,
+}
+
+/// A call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dialog {
+    /// Its name.
+    pub id: Id,
+    /// When its INVITE came, in seconds since 1970.
+    pub begun: u64,
+    /// Its Call-ID.
+    pub call_id: String,
+    /// From.
+    pub from_uri: String,
+    /// To.
+    pub to_uri: String,
+    /// The request URI of its INVITE.
+    pub req_uri: String,
+    /// How far it is.
+    pub state: State,
+    /// When it was answered, in seconds since 1970; 0: not yet.
+    pub answered: u64,
+    /// How long it may last, in seconds; 0: not told.
+    pub lifetime: u32,
+    /// Who called.
+    pub caller: Leg,
+    /// Who was called.
+    pub callee: Leg,
+    /// Variables.
+    pub vars: BTreeMap<String, String>,
+    /// Profiles as they are written on the bus: JSON within JSON.
+    pub profiles: String,
+}
+
+/// What is told of a dialog's going on. A text that is `None` stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// Which dialog.
+    pub id: Id,
+    /// How far it is now.
+    pub state: State,
+    /// When it was answered.
+    pub answered: Option<u64>,
+    /// How long it may last, in seconds.
+    pub lifetime: Option<u32>,
+    /// Who called.
+    pub caller: Option<Leg>,
+    /// Who was called.
+    pub callee: Option<Leg>,
+}
+
+impl Update {
+    /// Carries the update out. A call never goes back: `false` where this would.
+    pub fn apply(&self, dialog: &mut Dialog) -> bool {
+        if self.state < dialog.state {
+            return false;
+        }
+        dialog.state = self.state;
+        dialog.answered = self.answered.unwrap_or(dialog.answered);
+        dialog.lifetime = self.lifetime.unwrap_or(dialog.lifetime);
+        for (leg, new) in [
+            (&mut dialog.caller, &self.caller),
+            (&mut dialog.callee, &self.callee),
+        ] {
+            if let Some(new) = new {
+                leg.clone_from(new);
+            }
+        }
+        true
+    }
+}
+
+/// A dialog that changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It is created, or told anew with all it has.
+    Save(Box<Dialog>),
+    /// It goes on.
+    State(Box<Update>),
+    /// It is gone.
+    Remove(Id),
+}
+
+impl Change {
+    /// The dialog's name.
+    pub fn id(&self) -> Id {
+        match self {
+            Self::Save(dialog) => dialog.id,
+            Self::State(update) => update.id,
+            Self::Remove(id) => *id,
+        }
+    }
+}
+
+/// A message of the channel, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// All dialogs are asked for.
+    Ask,
+    /// A dialog changes.
+    Change(Change),
+}
+
+#[derive(Serialize, Deserialize, Default)]
+struct Wire {
+    action: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    h_entry: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    h_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    init_ts: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    req_uri: Option<String>,
+    /// Behind the names where a dialog goes on, behind all where it is created: as Kamailio writes it.
+    #[serde(rename = "state", skip_serializing_if = "Option::is_none")]
+    state: Option<State>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_ts: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lifetime: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag1: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag2: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cseq1: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cseq2: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route_set1: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route_set2: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact1: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact2: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vars: Option<BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profiles: Option<String>,
+}
+
+impl Wire {
+    fn id(&self) -> Result<Id, Malformed> {
+        match (self.h_entry, self.h_id) {
+            (Some(entry), Some(number)) => Ok(Id { entry, number }),
+            _ => Err(Malformed(
+                "expected the keys `h_entry` and `h_id`".to_owned(),
+            )),
+        }
+    }
+
+    fn read(mut self) -> Result<Message, Malformed> {
+        let lacks = |what| Malformed(format!("expected the key `{what}`"));
+        let change = match self.action {
+            SYNC => return Ok(Message::Ask),
+            REMOVE => Change::Remove(self.id()?),
+            STATE => {
+                let (caller, callee) = self.legs();
+                Change::State(Box::new(Update {
+                    id: self.id()?,
+                    state: self.state.ok_or_else(|| lacks("state"))?,
+                    answered: self.start_ts,
+                    lifetime: self.lifetime,
+                    caller,
+                    callee,
+                }))
+            }
+            CREATE => {
+                let (caller, callee) = self.legs();
+                let text = |text: &mut Option<String>| text.take().unwrap_or_default();
+                let vars = self.vars.take().unwrap_or_default();
+                if vars.len() > MAX_VARS {
+                    return Err(Malformed(format!("vars: expected at most {MAX_VARS}")));
+                }
+                Change::Save(Box::new(Dialog {
+                    id: self.id()?,
+                    begun: self.init_ts.unwrap_or(0),
+                    call_id: self.callid.take().ok_or_else(|| lacks("callid"))?,
+                    from_uri: text(&mut self.from_uri),
+                    to_uri: text(&mut self.to_uri),
+                    req_uri: text(&mut self.req_uri),
+                    state: self.state.unwrap_or(State::Unconfirmed),
+                    answered: self.start_ts.unwrap_or(0),
+                    lifetime: self.lifetime.unwrap_or(0),
+                    caller: caller.unwrap_or_default(),
+                    callee: callee.unwrap_or_default(),
+                    vars,
+                    profiles: text(&mut self.profiles),
+                }))
+            }
+            other => {
+                return Err(Malformed(format!(
+                    "expected an action of 1 to 4, got {other}"
+                )));
+            }
+        };
+        Ok(Message::Change(change))
+    }
+
+    fn legs(&mut self) -> (Option<Leg>, Option<Leg>) {
+        let leg = |tag: Option<String>, rest: [&mut Option<String>; 3]| {
+            let [cseq, route_set, contact] = rest.map(|text| text.take().unwrap_or_default());
+            Some(Leg {
+                tag: tag?,
+                cseq,
+                route_set,
+                contact,
+            })
+        };
+        let caller = [&mut self.cseq1, &mut self.route_set1, &mut self.contact1];
+        let caller = leg(self.tag1.take(), caller);
+        let callee = [&mut self.cseq2, &mut self.route_set2, &mut self.contact2];
+        (caller, leg(self.tag2.take(), callee))
+    }
+
+    fn with_legs(mut self, caller: Option<&Leg>, callee: Option<&Leg>) -> Self {
+        if let Some(leg) = caller {
+            self.tag1 = Some(leg.tag.clone());
+            self.cseq1 = Some(leg.cseq.clone());
+            self.route_set1 = Some(leg.route_set.clone());
+            self.contact1 = Some(leg.contact.clone());
+        }
+        if let Some(leg) = callee.filter(|leg| !leg.tag.is_empty()) {
+            self.tag2 = Some(leg.tag.clone());
+            self.cseq2 = Some(leg.cseq.clone());
+            self.route_set2 = Some(leg.route_set.clone());
+            self.contact2 = Some(leg.contact.clone());
+        }
+        self
+    }
+}
+
+/// Reads a body.
+pub fn read(body: &[u8]) -> Result<Message, Malformed> {
+    let wire: Wire = serde_json::from_slice(body)?;
+    wire.read()
+}
+
+/// `{"action":4}`: asks for all dialogs.
+pub(crate) fn ask() -> String {
+    format!("{{\"action\":{SYNC}}}")
+}
+
+/// The body of a change. `None` where it would be longer than a message may be.
+pub fn write(change: &Change) -> Option<String> {
+    let id = change.id();
+    let named = Wire {
+        h_entry: Some(id.entry),
+        h_id: Some(id.number),
+        ..Wire::default()
+    };
+    let wire = match change {
+        Change::Remove(_) => Wire {
+            action: REMOVE,
+            state: Some(State::Deleted),
+            ..named
+        },
+        Change::State(update) => Wire {
+            action: STATE,
+            state: Some(update.state),
+            start_ts: update.answered,
+            lifetime: update.lifetime,
+            ..named
+        }
+        .with_legs(update.caller.as_ref(), update.callee.as_ref()),
+        Change::Save(dialog) => {
+            let confirmed = (dialog.state != State::Unconfirmed).then_some(());
+            Wire {
+                action: CREATE,
+                init_ts: Some(dialog.begun),
+                callid: Some(dialog.call_id.clone()),
+                from_uri: Some(dialog.from_uri.clone()),
+                to_uri: Some(dialog.to_uri.clone()),
+                req_uri: Some(dialog.req_uri.clone()),
+                state: Some(dialog.state),
+                start_ts: confirmed.map(|()| dialog.answered),
+                lifetime: confirmed.map(|()| dialog.lifetime),
+                vars: Some(dialog.vars.clone()),
+                profiles: (!dialog.profiles.is_empty()).then(|| dialog.profiles.clone()),
+                ..named
+            }
+            .with_legs(Some(&dialog.caller), Some(&dialog.callee))
+        }
+    };
+    // Writing into a string cannot fail.
+    let body = serde_json::to_string(&wire).ok()?;
+    (body.len() <= MAX_BODY).then_some(body)
+}
+
+/// The entry of a Call-ID among so many, a power of two: the words of four bytes, each mixed with itself, summed and folded.
+pub fn entry_of(call_id: &[u8], entries: u32) -> u32 {
+    let words = call_id.chunks(4).map(|word| {
+        let word = word.iter().fold(0u32, |word, b| word << 8 | u32::from(*b));
+        word ^ (word >> 3)
+    });
+    let sum = words.fold(0u32, u32::wrapping_add);
+    let folded = [11, 13, 23].map(|shift| sum >> shift);
+    folded.into_iter().fold(sum, u32::wrapping_add) & entries.wrapping_sub(1)
+}
+
+/// How a dialog is named in a Record-Route: each number in hexadecimal, its digits in reverse, with a full stop between.
+pub fn route_param(id: Id) -> String {
+    let reversed = |number: u32| format!("{number:x}").chars().rev().collect::<String>();
+    format!("{}.{}", reversed(id.entry), reversed(id.number))
+}
+
+/// Reads what [`route_param`] writes.
+pub fn read_route_param(text: &str) -> Option<Id> {
+    let (entry, number) = text.split_once('.')?;
+    let number_of = |text: &str| {
+        let digits: String = text.chars().rev().collect();
+        let plain = digits.bytes().all(|b| b.is_ascii_hexdigit());
+        plain
+            .then(|| u32::from_str_radix(&digits, 16).ok())
+            .flatten()
+    };
+    Some(Id {
+        entry: number_of(entry)?,
+        number: number_of(number)?,
+    })
+}
+
+#[cfg(test)]
+mod tests;
