@@ -4,15 +4,19 @@
 //! ([`State::Pending`]) before it counts; one that leaves a request unanswered is [`State::Disabled`]; one that does so again is
 //! removed. At most [`MAX_MEMBERS`].
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
 
 use crate::node::{Node, Now};
 
 /// The most members.
 pub const MAX_MEMBERS: usize = 256;
-/// The most former members that are remembered.
-const MAX_FORMER: usize = 1024;
+/// The most members that fell silent and whose changes are still kept for them, and how long.
+pub const MAX_FORMER: usize = 8;
+/// See [`MAX_FORMER`].
+pub const FORMER_LIFE: Duration = Duration::from_secs(600);
+/// The most members that fell silent and are remembered.
+const MAX_LOST: usize = 1024;
 
 /// How a member does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +53,12 @@ pub struct Member {
     pub(crate) ping_at: Instant,
     /// When it was asked for all its data.
     pub(crate) asked: Option<Instant>,
-    /// It was a member before: what it tells of its tables fills gaps, and changes nothing that is there.
-    pub(crate) returned: bool,
+    /// What was changed here while it was away, as keys of its queue: what it tells of those is older.
+    pub(crate) missed: HashSet<u64>,
     /// Changes were lost on their way to it: it has to be told everything.
     pub(crate) behind_us: bool,
+    /// They were when it came back: what it tells of its tables fills gaps, and changes nothing that is there.
+    pub(crate) fills: bool,
     /// The least seconds between its clock and ours that were seen; the way of a message only adds to it.
     pub(crate) clock: Option<i64>,
     /// Disabled by hand, until enabled by hand.
@@ -85,7 +91,15 @@ impl Member {
 #[derive(Debug, Default)]
 pub struct Members {
     all: BTreeMap<Node, Member>,
-    former: BTreeSet<Node>,
+    former: BTreeMap<Node, Former>,
+}
+
+/// One that fell silent and may come back.
+#[derive(Debug)]
+struct Former {
+    since: Instant,
+    /// Changes are kept for it no more: when it comes back it has to be told everything.
+    lost: bool,
 }
 
 impl Members {
@@ -117,7 +131,7 @@ impl Members {
         if self.all.len() >= MAX_MEMBERS && !self.all.contains_key(&node) {
             return None;
         }
-        let returned = self.former.contains(&node);
+        let behind_us = self.former.remove(&node).is_some_and(|former| former.lost);
         Some(self.all.entry(node).or_insert_with(|| Member {
             node,
             state: State::Pending,
@@ -125,19 +139,64 @@ impl Members {
             since: now,
             ping_at: now,
             asked: None,
-            returned,
-            behind_us: returned,
+            missed: HashSet::new(),
+            behind_us,
+            fills: false,
             clock: None,
             held: false,
         }))
     }
 
     pub(crate) fn remove(&mut self, node: Node) -> Option<Member> {
+        self.former.remove(&node);
+        self.all.remove(&node)
+    }
+
+    /// Removes a member that may come back; gives one whose changes are kept no longer, where there are too many.
+    pub(crate) fn retire(&mut self, now: Instant, node: Node) -> Option<Node> {
         let member = self.all.remove(&node)?;
-        if member.state != State::Pending && self.former.len() < MAX_FORMER {
-            self.former.insert(node);
+        if member.state == State::Pending || self.former.len() >= MAX_LOST {
+            return Some(node);
         }
-        Some(member)
+        let former = Former {
+            since: now,
+            lost: member.behind_us,
+        };
+        self.former.insert(node, former);
+        let kept = self.former.iter_mut().filter(|(_, former)| !former.lost);
+        let mut kept: Vec<_> = kept.collect();
+        if kept.len() <= MAX_FORMER {
+            return None;
+        }
+        kept.sort_by_key(|(_, former)| former.since);
+        let (oldest, former) = kept.into_iter().next()?;
+        former.lost = true;
+        Some(*oldest)
+    }
+
+    /// Those that are gone, may come back, and have changes kept for them.
+    pub(crate) fn former(&self) -> impl Iterator<Item = Node> {
+        let kept = self.former.iter().filter(|(_, former)| !former.lost);
+        kept.map(|(node, _)| *node)
+    }
+
+    /// Changes for one that is gone could not be kept.
+    pub(crate) fn lose(&mut self, node: Node) {
+        if let Some(former) = self.former.get_mut(&node) {
+            former.lost = true;
+        }
+    }
+
+    /// Gives those that have been gone for too long for their changes to be kept.
+    pub(crate) fn lose_old(&mut self, now: Instant) -> Vec<Node> {
+        let old = |former: &Former| now.saturating_duration_since(former.since) > FORMER_LIFE;
+        let all = self.former.iter_mut();
+        let old = all.filter(|(_, former)| !former.lost && old(former));
+        old.map(|(node, former)| {
+            former.lost = true;
+            *node
+        })
+        .collect()
     }
 
     /// Says what a member speaks.

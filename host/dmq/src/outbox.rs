@@ -11,13 +11,12 @@
 //!
 //! Limits, for each member: [`MAX_PARCELS`], [`MAX_BYTES`]; beyond, [`Outbox::push`] refuses, and the caller sends all afresh later.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use smallvec::SmallVec;
-use std::collections::HashMap;
 use switchhook_sip::flow::Destination;
 
 use crate::envelope::Draft;
@@ -199,9 +198,22 @@ impl Outbox {
         }
     }
 
+    /// Nothing more is sent to a member; what waits for it is kept, and pings are not.
+    pub fn retire(&mut self, node: Node) {
+        self.land(node);
+        if let Some(line) = self.lines.get_mut(&node) {
+            line.ground();
+        }
+    }
+
     /// Forgets a member and all that waits for it.
     pub fn forget(&mut self, node: Node) {
         self.lines.remove(&node);
+        self.land(node);
+    }
+
+    /// Forgets what is under way to a member.
+    fn land(&mut self, node: Node) {
         let due = &mut self.due;
         self.flights.retain(|id, flight| {
             let keep = flight.node != node;
@@ -279,6 +291,13 @@ impl Outbox {
     /// The next datagram to send.
     pub fn poll(&mut self) -> Option<(Destination, Bytes)> {
         self.out.pop_front()
+    }
+
+    /// The keys that parcels for a member write.
+    pub fn keys(&self, node: Node) -> HashSet<u64> {
+        let line = self.lines.get(&node);
+        line.map(|line| line.keys.keys().copied().collect())
+            .unwrap_or_default()
     }
 
     /// How many parcels wait for a member or are under way to it.
@@ -500,6 +519,21 @@ impl Line {
         {
             waiting.blocked = 0;
             self.ready.push_back(number);
+        }
+    }
+
+    /// Nothing is under way any more: all that was, waits again.
+    fn ground(&mut self) {
+        self.paused = true;
+        let mut flying: Vec<_> = self
+            .parcels
+            .iter()
+            .filter(|(_, waiting)| waiting.flying)
+            .map(|(number, _)| *number)
+            .collect();
+        flying.sort_unstable_by(|a, b| b.cmp(a));
+        for number in flying {
+            self.give_up(number);
         }
     }
 

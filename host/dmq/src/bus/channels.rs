@@ -48,12 +48,15 @@ impl Bus {
                 self.apply(now, &Change::Htable { table, action }, stores)
             }
             Ok(htable::Message::Cells(cells)) => {
-                let fills = self
-                    .members
-                    .find(from)
-                    .is_some_and(|member| member.returned);
+                let member = self.members.find(from);
+                let fills = member.is_some_and(|member| member.fills);
+                let missed = member
+                    .map(|member| member.missed.clone())
+                    .unwrap_or_default();
                 for (table, item) in cells {
+                    let key = self.outbox.key(htable::CHANNEL, &table, &item.key);
                     if !self.config.tables.contains(&table)
+                        || missed.contains(&key)
                         || (fills && stores.htable_has(now, &table, &item.key))
                     {
                         continue;

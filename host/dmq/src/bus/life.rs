@@ -64,15 +64,17 @@ impl Bus {
             return;
         }
         let at = now.at;
+        for node in self.members.lose_old(at) {
+            self.outbox.forget(node);
+        }
         if at >= self.join_at {
             self.join_at = at + self.config.ping;
             for peer in self.config.peers.clone() {
                 if peer == self.config.own {
                     continue;
                 }
-                match self.members.find(peer).map(|member| member.state) {
-                    None => self.notify(at, peer, 2, Status::Active),
-                    Some(_) => {}
+                if self.members.find(peer).is_none() {
+                    self.notify(at, peer, 2, Status::Active);
                 }
             }
         }
@@ -158,6 +160,7 @@ impl Bus {
 
     /// A member has been heard of. One that is new, or back, is asked for what it has.
     pub(super) fn heard(&mut self, now: Now, node: Node) {
+        let missed = self.outbox.keys(node);
         let Some(member) = self.members.add(now.at, node) else {
             return;
         };
@@ -166,6 +169,8 @@ impl Bus {
         }
         (member.state, member.since) = (State::Active, now.at);
         member.ping_at = now.at + self.config.ping;
+        (member.missed, member.fills) = (missed, member.behind_us);
+        member.asked = None;
         self.event(Event::Up(node));
         self.outbox.pause(now.at, node, false);
         self.ask(now, node);
@@ -229,14 +234,19 @@ impl Bus {
     /// A member left a request unanswered that was sent at that time.
     fn silent(&mut self, now: Now, node: Node, sent: Instant) {
         let Some(member) = self.members.find(node) else {
-            return self.outbox.forget(node);
+            return;
         };
         match member.state {
             State::Active => self.disable(now.at, node),
             // What was under way when it fell silent says nothing new.
             State::Disabled if sent < member.since || member.held => {}
             State::Disabled | State::Pending => {
-                self.remove_node(node);
+                self.outbox.retire(node);
+                self.syncs.forget(node);
+                if let Some(forgotten) = self.members.retire(now.at, node) {
+                    self.outbox.forget(forgotten);
+                }
+                self.event(Event::Down(node));
             }
         }
     }

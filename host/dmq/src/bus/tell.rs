@@ -39,12 +39,8 @@ impl Bus {
         let told = |member: &&crate::members::Member| {
             member.kind == Kind::Kamailio && member.state != State::Pending && !member.held
         };
-        let nodes: Vec<_> = self
-            .members
-            .iter()
-            .filter(told)
-            .map(|member| member.node)
-            .collect();
+        let members = self.members.iter().filter(told).map(|member| member.node);
+        let nodes: Vec<_> = members.chain(self.members.former()).collect();
         for node in nodes {
             for parcel in &parcels {
                 self.tell(now, node, parcel.clone());
@@ -55,11 +51,13 @@ impl Bus {
     fn tell(&mut self, now: Now, node: Node, parcel: Parcel) {
         match self.outbox.push(now.at, node, parcel) {
             Ok(()) => self.counters.told += 1,
-            Err(crate::outbox::Full) => {
-                if let Some(member) = self.members.find_mut(node) {
-                    member.behind_us = true;
+            Err(crate::outbox::Full) => match self.members.find_mut(node) {
+                Some(member) => member.behind_us = true,
+                None => {
+                    self.members.lose(node);
+                    self.outbox.forget(node);
                 }
-            }
+            },
         }
     }
 
