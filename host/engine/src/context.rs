@@ -8,8 +8,10 @@ use std::sync::Arc;
 use switchhook_script::{Current, Event, Pinned, Target};
 use switchhook_sip::flow::Source;
 use switchhook_sip::message::Message;
-use switchhook_sip::transaction::{Best, ReplyId, Wait};
+use switchhook_sip::transaction::{Best, BranchId, ReplyId, Wait};
 use switchhook_store::Vars;
+
+use crate::relay::Leg;
 
 /// The engine's own data of a server transaction.
 pub(crate) struct Context {
@@ -38,6 +40,14 @@ pub(crate) struct Context {
     /// A guest runs for this transaction, or its relay waits for a name.
     pub(crate) busy: bool,
     pub(crate) held: VecDeque<Held>,
+    /// Branches whose target has further addresses.
+    pub(crate) spares: Vec<Spare>,
+}
+
+/// A branch as it was before it was written for its address, to be written for the next one.
+pub(crate) struct Spare {
+    pub(crate) id: BranchId,
+    pub(crate) leg: Leg,
 }
 
 /// The routes that the script armed.
@@ -57,6 +67,7 @@ pub(crate) enum Held {
         source: Source,
     },
     Failure(Best),
+    NextAddress(BranchId),
 }
 
 impl Context {
@@ -78,6 +89,7 @@ impl Context {
             status: None,
             busy: false,
             held: VecDeque::new(),
+            spares: Vec::new(),
         }
     }
 

@@ -277,6 +277,7 @@ impl Lane {
                     }
                 },
                 Output::Failure { key, best } => self.failure(now, key, best),
+                Output::NextAddress { key, failed } => self.next_address(now, key, failed),
                 Output::Terminated { .. } => {}
             }
         }

@@ -15,6 +15,7 @@ mod config;
 mod context;
 mod engine;
 mod failed;
+mod failover;
 mod forward;
 mod guest;
 mod housekeeping;

@@ -5,23 +5,24 @@
 //! order holds. While it is under way its transaction counts as busy.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use switchhook_net::Local;
 use switchhook_script::{Current, Event, Generation, Order, Outcome, Route, Target};
-use switchhook_sip::flow::{Destination, Source, Transport};
+use switchhook_sip::flow::{Destination, Source};
 use switchhook_sip::message::Method;
 use switchhook_sip::proxy::{Aim, Breadth, Interface, RecordRoute, Shares, Stamp, aim, stamp};
+use switchhook_sip::resolve::Hop;
 use switchhook_sip::transaction::{Best, Branch, BranchId, Key, Refusal};
 
+use crate::context::Spare;
 use crate::forward::Problem;
 use crate::guest::{Done, Ended, Job};
 use crate::lane::Lane;
 use crate::request::Settings;
-use crate::resolve::{Answer, Place, Search, place};
+use crate::resolve::{Answer, Hops, Place, Search, place};
 
 /// A request that is being sent on.
 pub(crate) struct Relay {
@@ -42,11 +43,12 @@ pub(crate) struct Relay {
     attempt: Try,
 }
 
-/// Whether this is the request's first relay or a failure route's further one.
+/// Whether this is the request's first relay, a failure route's further one, or a branch's next address.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Try {
     First,
     AfterFailure,
+    NextAddress(BranchId),
 }
 
 enum Way {
@@ -64,13 +66,17 @@ struct Bare {
 }
 
 /// One target on its way to a branch.
-struct Leg {
+pub(crate) struct Leg {
     target: Target,
     index: u32,
     current: Current,
     next_hop: Option<String>,
     breadth: Option<u32>,
     stage: Stage,
+    /// Addresses to try when the one at work fails.
+    others: VecDeque<Hop>,
+    /// The request as it was before it was written for its address; only where there are others.
+    unwritten: Option<Current>,
 }
 
 #[derive(Clone, Copy)]
@@ -80,7 +86,7 @@ enum Stage {
     /// The next hop is to be found.
     Locate,
     /// It goes there; Via and the rest are to be written.
-    Address(Transport, SocketAddr),
+    Address(Hop),
     /// It is written; the onsend route is to look at it.
     OnsendRoute(Destination, Option<BranchId>),
     /// Nothing stands in its way.
@@ -144,6 +150,24 @@ impl Relay {
         }
     }
 
+    /// A branch on its way to its next address.
+    pub(crate) fn again(
+        key: Key,
+        generation: Arc<Generation>,
+        leg: Leg,
+        failed: BranchId,
+    ) -> Relay {
+        let attempt = Try::NextAddress(failed);
+        let mut relay = Relay::new(key, generation, Vec::new(), Order::Parallel, attempt);
+        relay.leg = Some(leg);
+        relay
+    }
+
+    /// The one branch of such a relay, once it is ready.
+    pub(crate) fn written(mut self) -> Option<Branch> {
+        self.ready.pop().map(|(_, branch)| branch)
+    }
+
     pub(crate) fn key(&self) -> Option<Key> {
         match self.way {
             Way::Stateful(key) => Some(key),
@@ -167,6 +191,32 @@ impl Relay {
             tracing::debug!(%problem, "a target was left out");
             self.problem = self.problem.take().or(Some(problem));
         }
+    }
+}
+
+impl Leg {
+    /// It goes to the first of these; the others are for when that fails.
+    fn goes(&mut self, hops: Hops) {
+        self.stage = Stage::Address(hops.first);
+        // A connection that a contact registered over is the only way to it.
+        if self.target.flow.is_none() {
+            self.others = hops.others;
+        }
+    }
+
+    /// What is needed to send it to its next address, once it is written for this one.
+    fn spare(&mut self) -> Option<Leg> {
+        let next = self.others.pop_front()?;
+        Some(Leg {
+            target: self.target.clone(),
+            index: self.index,
+            current: self.unwritten.take()?,
+            next_hop: None,
+            breadth: None,
+            stage: Stage::Address(next),
+            others: std::mem::take(&mut self.others),
+            unwritten: None,
+        })
     }
 }
 
@@ -240,6 +290,8 @@ impl Lane {
             current,
             breadth: relay.breadth.as_mut().and_then(Iterator::next).flatten(),
             stage: Stage::BranchRoute,
+            others: VecDeque::new(),
+            unwritten: None,
         };
         let uri = leg.target.uri.as_bytes();
         if uri != leg.current.view().request_uri() {
@@ -258,9 +310,9 @@ impl Lane {
                 leg.stage = Stage::Locate;
                 self.branch_route(now, relay)
             }
-            Stage::Locate => match self.locate(leg) {
-                Ok(Place::Known(transport, remote)) => {
-                    leg.stage = Stage::Address(transport, remote);
+            Stage::Locate => match self.locate(&relay.way, leg) {
+                Ok(Place::Known(hops)) => {
+                    leg.goes(hops);
                     Some(relay)
                 }
                 Ok(Place::Ask(search)) => self.ask(relay, search),
@@ -269,10 +321,13 @@ impl Lane {
                     Some(relay)
                 }
             },
-            Stage::Address(transport, remote) => {
-                match self.write(&relay.way, relay.leg.as_mut(), transport, remote) {
+            Stage::Address(hop) => {
+                match self.write(&relay.way, leg, hop) {
                     Ok(()) => {}
-                    Err(problem) => relay.skip(Some(problem)),
+                    Err(problem) => match leg.others.pop_front() {
+                        Some(next) => leg.stage = Stage::Address(next),
+                        None => relay.skip(Some(problem)),
+                    },
                 }
                 Some(relay)
             }
@@ -366,7 +421,7 @@ impl Lane {
     }
 
     /// Aims the copy at its target (RFC 3261 16.6 steps 2, 3, 6, 7) and looks where that is.
-    fn locate(&mut self, leg: &mut Leg) -> Result<Place, Problem> {
+    fn locate(&mut self, way: &Way, leg: &mut Leg) -> Result<Place, Problem> {
         let path: Vec<&[u8]> = leg.target.path.iter().map(String::as_bytes).collect();
         let at = Aim {
             uri: None,
@@ -377,8 +432,18 @@ impl Lane {
         let Current { message, edits, .. } = &mut leg.current;
         let next = aim(message, edits, &at)?;
         let uri = next.uri(edits.view(message))?;
-        self.random = self.random.wrapping_add(1);
-        place(&uri, self.supported, self.keys.hash_one(self.random))
+        // What is forwarded without a transaction must go where its copies went (RFC 3263 4.3).
+        let random = match way {
+            Way::Stateful(_) => {
+                self.random = self.random.wrapping_add(1);
+                self.keys.hash_one(self.random)
+            }
+            Way::Stateless(_) => {
+                let mark = &self.services.loop_key;
+                self.keys.hash_one(mark.stateless_branch(message))
+            }
+        };
+        place(&uri, self.supported, random)
     }
 
     /// Asks the DNS; only this relay waits.
@@ -399,7 +464,7 @@ impl Lane {
     /// The DNS has answered.
     pub(crate) fn located(&mut self, now: Instant, mut relay: Box<Relay>, answer: Answer) {
         match (answer, relay.leg.as_mut()) {
-            (Ok((transport, remote)), Some(leg)) => leg.stage = Stage::Address(transport, remote),
+            (Ok(hops), Some(leg)) => leg.goes(hops),
             (Err(problem), _) => {
                 self.counters.unresolved.count();
                 relay.skip(Some(problem));
@@ -410,16 +475,8 @@ impl Lane {
     }
 
     /// Writes what belongs to the way it leaves by: Record-Route and Via (RFC 3261 16.6 steps 4 and 8).
-    fn write(
-        &mut self,
-        way: &Way,
-        leg: Option<&mut Leg>,
-        transport: Transport,
-        remote: SocketAddr,
-    ) -> Result<(), Problem> {
-        let Some(leg) = leg else {
-            return Ok(());
-        };
+    fn write(&mut self, way: &Way, leg: &mut Leg, hop: Hop) -> Result<(), Problem> {
+        let (transport, remote) = (hop.transport, hop.address);
         let id = match way {
             Way::Stateful(_) => Some(self.tm.next_branch()),
             Way::Stateless(_) => None,
@@ -440,6 +497,9 @@ impl Lane {
             .locals()
             .iter()
             .find(|ours| ours.transport == source.transport && ours.address == source.local);
+        if !leg.others.is_empty() {
+            leg.unwritten = Some(leg.current.clone());
+        }
         let Current { message, edits, .. } = &mut leg.current;
         let mark = &self.services.loop_key;
         let branch = match id {
@@ -472,7 +532,7 @@ impl Lane {
 
     /// Renders a branch.
     fn ready(&mut self, relay: &mut Relay, destination: Destination, id: Option<BranchId>) {
-        let Some(leg) = relay.leg.take() else {
+        let Some(mut leg) = relay.leg.take() else {
             return;
         };
         self.scratch.clear();
@@ -482,18 +542,22 @@ impl Lane {
             relay.bare = Some((destination, bytes));
             return;
         };
-        let wait = relay
-            .key()
-            .and_then(|key| self.tm.data(key))
-            .map(|context| context.wait)
-            .unwrap_or_default();
+        let Some(context) = relay.key().and_then(|key| self.tm.data_mut(key)) else {
+            return;
+        };
+        let spare = leg.others.len();
+        let q = leg.target.q;
+        if let Some(leg) = leg.spare() {
+            context.spares.push(Spare { id, leg });
+        }
         let branch = Branch {
             id,
             bytes,
             destination,
-            wait,
+            wait: context.wait,
+            spare,
         };
-        relay.ready.push((leg.target.q, branch));
+        relay.ready.push((q, branch));
     }
 
     /// Every target is ready or left out: sends.
@@ -517,6 +581,10 @@ impl Lane {
                 }
             },
             Way::Stateful(key) => {
+                if let Try::NextAddress(failed) = relay.attempt {
+                    self.send_again(now, key, failed, relay);
+                    return self.release(now, key);
+                }
                 if relay.ready.is_empty() {
                     return self.nowhere(now, key, &relay);
                 }

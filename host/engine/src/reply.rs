@@ -288,6 +288,7 @@ impl Lane {
                     source,
                 }) => self.onreply(now, key, branch, id, message, source),
                 Some(Held::Failure(best)) => self.failure(now, key, best),
+                Some(Held::NextAddress(failed)) => self.next_address(now, key, failed),
             }
             if self.tm.data(key).is_none_or(|context| context.busy) {
                 return;

@@ -1,19 +1,28 @@
 //! Where a request goes: drives the pure look-up of RFC 3263 with the resolver. A numeric next hop is known at once and asks
-//! nothing.
+//! nothing. Of the addresses found at most [`ADDRESSES`] are tried.
 
-use std::net::SocketAddr;
+use std::collections::VecDeque;
 
 use switchhook_net::Local;
 use switchhook_net::resolver::{self, Record, Resolver};
 use switchhook_sip::flow::Transport;
 use switchhook_sip::message::Uri;
-use switchhook_sip::resolve::{Answers, Kind, Lookup, Naptr, Question, Srv, Step, Supported};
+use switchhook_sip::resolve::{Answers, Hop, Kind, Lookup, Naptr, Question, Srv, Step, Supported};
 
 use crate::forward::Problem;
 
+/// Addresses tried of one target. Each may take as long as Timer B; few sites have more servers, and no caller waits longer.
+const ADDRESSES: usize = 4;
+
+/// Where a request goes: there, and if that fails to the others in their order (RFC 3263 4.3).
+pub(crate) struct Hops {
+    pub(crate) first: Hop,
+    pub(crate) others: VecDeque<Hop>,
+}
+
 /// Where a request goes, or what must be asked first.
 pub(crate) enum Place {
-    Known(Transport, SocketAddr),
+    Known(Hops),
     Ask(Search),
 }
 
@@ -25,7 +34,7 @@ pub(crate) struct Search {
 }
 
 /// Where it goes, or why that is not known.
-pub(crate) type Answer = Result<(Transport, SocketAddr), Problem>;
+pub(crate) type Answer = Result<Hops, Problem>;
 
 /// Looks a next hop's URI up as far as that goes without asking.
 pub(crate) fn place(uri: &Uri<'_>, supported: Supported, random: u64) -> Result<Place, Problem> {
@@ -33,16 +42,22 @@ pub(crate) fn place(uri: &Uri<'_>, supported: Supported, random: u64) -> Result<
     let mut lookup =
         Lookup::new(uri, supported, random).map_err(|_| Problem::Unresolved(name()))?;
     match lookup.next() {
-        Step::Done(hops) => match hops.first() {
-            Some(hop) => Ok(Place::Known(hop.transport, hop.address)),
-            None => Err(Problem::Unresolved(name())),
-        },
+        Step::Done(found) => hops(found)
+            .map(Place::Known)
+            .ok_or_else(|| Problem::Unresolved(name())),
         Step::Ask(question) => Ok(Place::Ask(Search {
             name: name(),
             lookup,
             question,
         })),
     }
+}
+
+fn hops(mut found: Vec<Hop>) -> Option<Hops> {
+    found.truncate(ADDRESSES);
+    let mut others = VecDeque::from(found);
+    let first = others.pop_front()?;
+    Some(Hops { first, others })
 }
 
 /// What our listeners can send with.
@@ -84,12 +99,7 @@ impl Search {
             self.lookup.answer(answers);
             match self.lookup.next() {
                 Step::Ask(question) => self.question = question,
-                Step::Done(hops) => {
-                    return match hops.first() {
-                        Some(hop) => Ok((hop.transport, hop.address)),
-                        None => Err(Problem::Unresolved(self.name)),
-                    };
-                }
+                Step::Done(found) => return hops(found).ok_or(Problem::Unresolved(self.name)),
             }
         }
     }

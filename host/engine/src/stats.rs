@@ -95,6 +95,8 @@ counters! {
         lookups: "dns.lookups",
         /// Questions to the DNS without a usable answer.
         unresolved: "dns.unresolved",
+        /// Requests that went to a further address of their target, because the one before failed.
+        next_addresses: "relay.next_address",
         /// Sends that failed.
         send_failed: "transport.failed",
         /// Contacts whose time was over.

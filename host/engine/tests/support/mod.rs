@@ -139,6 +139,7 @@ pub struct Plan {
     pub limits: EngineLimits,
     pub timers: Timers,
     pub script: Settings,
+    pub dns: Dns,
 }
 
 impl Default for Plan {
@@ -150,6 +151,7 @@ impl Default for Plan {
             limits: EngineLimits::default(),
             timers: Timers::default(),
             script,
+            dns: Dns::default(),
         }
     }
 }
@@ -185,7 +187,7 @@ impl Site {
             services: Arc::clone(&services),
             timers: plan.timers,
             limits: plan.limits,
-            dns: Dns::default(),
+            dns: plan.dns,
             server: "switchhook-test".into(),
         })
         .unwrap();
@@ -237,6 +239,44 @@ fn services(own: Own) -> Services {
     }
 }
 
+/// A name server that says the same of every name: these IPv4 addresses, in this order.
+pub fn name_server(addresses: &[[u8; 4]]) -> Dns {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let servers = vec![socket.local_addr().unwrap()];
+    let addresses = addresses.to_vec();
+    // Ends with the test's process.
+    std::thread::spawn(move || {
+        let mut space = [0; 1500];
+        while let Ok((length, from)) = socket.recv_from(&mut space) {
+            let answer = dns_answer(&space[..length], &addresses);
+            socket.send_to(&answer, from).unwrap();
+        }
+    });
+    Dns {
+        servers,
+        ..Dns::default()
+    }
+}
+
+/// RFC 1035: header, the question as it came, and the addresses where those were asked for.
+fn dns_answer(query: &[u8], addresses: &[[u8; 4]]) -> Vec<u8> {
+    let mut end = 12;
+    while query[end] != 0 {
+        end += usize::from(query[end]) + 1;
+    }
+    let question = &query[12..end + 5];
+    let known = question[question.len() - 4..question.len() - 2] == [0, 1];
+    let addresses = if known { addresses } else { &[] };
+    let mut out = query[..2].to_vec();
+    out.extend([0x85, 0x80, 0, 1, 0, addresses.len() as u8, 0, 0, 0, 0]);
+    out.extend(question);
+    for address in addresses {
+        out.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+        out.extend(address);
+    }
+    out
+}
+
 /// A phone on UDP.
 pub struct Phone {
     socket: UdpSocket,
@@ -246,7 +286,12 @@ pub struct Phone {
 
 impl Phone {
     pub fn new(name: &'static str) -> Phone {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        Phone::at(name, "127.0.0.1:0".parse().unwrap())
+    }
+
+    /// A phone at that address.
+    pub fn at(name: &'static str, address: SocketAddr) -> Phone {
+        let socket = UdpSocket::bind(address).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let address = socket.local_addr().unwrap();
         Phone {

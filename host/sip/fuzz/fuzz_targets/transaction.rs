@@ -13,7 +13,7 @@ use libfuzzer_sys::fuzz_target;
 use switchhook_sip::flow::{Destination, FlowId, Source, Transport};
 use switchhook_sip::message::{Edits, HeaderId, Message, render, response};
 use switchhook_sip::transaction::{
-    Arms, Arrival, Branch, Config, Key, Manager, Origin, Output, ReplyId, Wait,
+    Arms, Arrival, Branch, BranchId, Config, Key, Manager, Origin, Output, ReplyId, Wait,
 };
 
 /// Longer runs meet nothing that shorter ones do not.
@@ -65,6 +65,8 @@ struct World {
     sent: Vec<Message>,
     questions: Vec<ReplyId>,
     origins: Vec<Origin>,
+    /// Branches that wait for another address.
+    moves: Vec<(Key, BranchId)>,
 }
 
 impl World {
@@ -85,6 +87,7 @@ impl World {
             sent: Vec::new(),
             questions: Vec::new(),
             origins: Vec::new(),
+            moves: Vec::new(),
         }
     }
 
@@ -135,7 +138,10 @@ impl World {
                     answer: (action & 0x20 != 0).then(|| Duration::from_secs(9)),
                 };
                 let branches = (0..count).filter_map(|_| self.branch(&request, transport, wait));
-                let branches: Vec<_> = branches.collect();
+                let mut branches: Vec<_> = branches.collect();
+                for branch in &mut branches {
+                    branch.spare = usize::from(action & 0x40 != 0);
+                }
                 if action & 1 == 0 {
                     let _ = self.tm.relay(now, key, branches);
                 } else {
@@ -161,6 +167,19 @@ impl World {
                     self.tm.withhold(now, id)
                 };
                 let _ = verdict.map_err(|refusal| refusal.to_string());
+            }
+            11 if action & 0x10 != 0 => {
+                let Some((key, failed)) = self.moves.pop() else {
+                    return;
+                };
+                let request = self.keys.iter().find(|(other, _)| *other == key);
+                let request = request.map(|(_, request)| request.clone());
+                let branch =
+                    request.and_then(|request| self.branch(&request, transport, Wait::default()));
+                let _ = match branch.filter(|_| action & 0x20 == 0) {
+                    Some(branch) => self.tm.retry(now, key, failed, branch),
+                    None => self.tm.give_up(now, key, failed),
+                };
             }
             11 => {
                 if let Some((key, _)) = input.some(&self.keys) {
@@ -246,6 +265,7 @@ impl World {
                 flow: None,
             },
             wait,
+            spare: 0,
         })
     }
 
@@ -268,6 +288,10 @@ impl World {
                     self.questions.push(id);
                 }
                 Output::Failure { .. } => {}
+                Output::NextAddress { key, failed } => {
+                    assert!(self.tm.data(key).is_some(), "asked of what is over");
+                    self.moves.push((key, failed));
+                }
                 Output::Terminated { key, data } => {
                     assert!(self.tm.data(key).is_none());
                     assert!(self.ended.insert(data), "data given back twice");

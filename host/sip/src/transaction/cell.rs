@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use super::best::Final;
 use super::identity::Identity;
 use super::io::{Arms, Branch};
+use super::names::BranchId;
 use super::server::Server;
 use super::slots::SlotId;
 use super::timers::{Backoff, Time};
@@ -39,11 +40,15 @@ pub(super) struct Cell<X> {
     pub(super) patience: Option<Time>,
     /// The next copy of a 2xx to INVITE that the caller gave itself, until its ACK comes (s.13.3.1.4).
     pub(super) own_success: Option<Backoff>,
-    /// Every branch ever started, by number; those that have ended are stale.
+    /// Every branch ever started, each address of a target one; those that have ended are stale.
     pub(super) branches: SmallVec<[SlotId; 2]>,
+    /// Targets ever started: the caller counts these.
+    pub(super) targets: usize,
+    /// Targets of which an address has failed and the caller is asked for the next one. They count as open.
+    pub(super) moving: Vec<Moving>,
     /// Branches whose client transaction is not over.
     pub(super) live: usize,
-    /// Branches of which the context does not know yet how they end.
+    /// Targets of which the context does not know yet how they end.
     pub(super) open: usize,
     /// Responses that wait for a verdict.
     pub(super) held: SmallVec<[SlotId; 1]>,
@@ -55,6 +60,16 @@ pub(super) struct Cell<X> {
     pub(super) finals: Vec<Final>,
     /// Groups to be tried when those before have failed.
     pub(super) queue: VecDeque<Vec<Branch>>,
+}
+
+/// A target between two of its addresses.
+#[derive(Debug)]
+pub(super) struct Moving {
+    /// The branch that failed.
+    pub(super) failed: BranchId,
+    pub(super) target: usize,
+    /// When the target's time is over.
+    pub(super) answer: Option<Time>,
 }
 
 /// How far the response context is.
@@ -77,12 +92,13 @@ impl<X> Cell<X> {
         self.request = None;
         self.finals = Vec::new();
         self.queue = VecDeque::new();
+        self.moving = Vec::new();
     }
 
     /// Whether it goes on only when the caller says how.
     pub(super) fn waits_for_caller(&self) -> bool {
         let asked = matches!(self.context, Context::Deciding | Context::Failing);
-        self.server.is_pending() && (asked || !self.held.is_empty())
+        self.server.is_pending() && (asked || !self.held.is_empty() || !self.moving.is_empty())
     }
 
     /// When time next matters to it.

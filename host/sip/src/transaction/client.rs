@@ -103,6 +103,15 @@ impl Client {
         }
     }
 
+    /// Sends its request no more, but still takes what comes.
+    pub fn hush(&mut self) {
+        match self {
+            Client::Invite(InviteClient::Calling { a, .. }) => *a = None,
+            Client::NonInvite(NonInviteClient::Trying { e, .. }) => *e = None,
+            Client::Invite(_) | Client::NonInvite(_) => {}
+        }
+    }
+
     /// Gives the transaction up without any further message.
     pub fn abandon(&mut self) {
         *self = match self {

@@ -87,10 +87,14 @@ pub struct Branch {
     pub destination: Destination,
     /// How long to wait for it.
     pub wait: Wait,
+    /// How many further addresses the caller has for this target (RFC 3263 s.4.3). While there are any, an address that fails is not the
+    /// end of the branch: [`Output::NextAddress`] asks for the next one.
+    pub spare: usize,
 }
 
 /// How long to wait for one branch; where nothing is said the RFC's timers hold. When time is up the branch counts as 408 at once,
-/// an INVITE is cancelled, and a 2xx that crosses is still forwarded.
+/// an INVITE is cancelled, and a 2xx that crosses is still forwarded. A branch with several addresses waits for `first` at each of
+/// them and for `answer` at all of them together; one that is no INVITE shares its Timer F among them, as its sender waits no longer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wait {
     /// For any response. Timers B and F end it in any case.
@@ -157,6 +161,14 @@ pub enum Output<X> {
         message: Arc<Message>,
         /// Whether it is one more copy of a 2xx to INVITE that went upstream before.
         again: bool,
+    },
+    /// An address of a branch failed before it answered, or with 503, and there are others (RFC 3263 s.4.3). Send the request to the
+    /// next one with [`retry`](super::Manager::retry), now or later, or end the branch with [`give_up`](super::Manager::give_up).
+    NextAddress {
+        /// The transaction.
+        key: Key,
+        /// The branch that failed.
+        failed: BranchId,
     },
     /// Decide what follows a failure, now or later: [`relay`](super::Manager::relay) to other targets, an answer of
     /// your own, or [`forward_best`](super::Manager::forward_best).

@@ -17,8 +17,12 @@ use crate::flow::Destination;
 #[derive(Debug)]
 pub(super) struct Leg {
     pub(super) cell: SlotId,
-    /// Its number in the cell.
-    pub(super) number: usize,
+    /// Its place among the branches of the cell.
+    pub(super) place: usize,
+    /// The target's number in the cell.
+    pub(super) target: usize,
+    /// Further addresses that the target has.
+    pub(super) spare: usize,
     /// Its number in the table.
     pub(super) serial: u64,
     pub(super) client: Client,
@@ -29,9 +33,17 @@ pub(super) struct Leg {
     pub(super) cancel: Cancel,
     /// When to give it up: what is left of Timer C and the caller's own waits.
     pub(super) give_up: Option<Time>,
-    /// The caller's wait for a final response, which ringing does not prolong.
-    answer: Option<Time>,
+    /// When the target's wait for a final response is over, which ringing does not prolong.
+    pub(super) answer: Option<Time>,
     pub(super) timer: Option<(Time, TimerId)>,
+}
+
+/// Where a branch belongs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) cell: SlotId,
+    pub(super) place: usize,
+    pub(super) target: usize,
 }
 
 /// What the response context knows of a branch.
@@ -66,29 +78,42 @@ pub(super) struct Sent {
 }
 
 impl Leg {
-    /// A branch whose request is about to be sent.
+    /// A branch whose request is about to be sent. `answer` is when the time of its target is over, where an address was tried before.
     pub(super) fn new(
-        cell: SlotId,
-        number: usize,
+        at: Place,
         branch: Branch,
+        answer: Option<Time>,
         invite: bool,
         now: Time,
         timers: &Timers,
     ) -> Leg {
         let reliable = branch.destination.transport.is_reliable();
-        let answer = branch.wait.answer.map(|span| now + span);
+        let spare = branch.spare;
+        let own = branch.wait.answer.map(|span| now + span);
+        let shared = (!invite && spare > 0).then(|| now + timers.f);
+        let answer = answer.or_else(|| [own, shared].into_iter().flatten().min());
         let first = branch.wait.first.map(|span| now + span);
+        let share = answer
+            .filter(|_| !invite && spare > 0)
+            .map(|end| share(now, end, spare));
         let c = invite.then(|| now + timers.c);
+        let Place {
+            cell,
+            place,
+            target,
+        } = at;
         Leg {
             cell,
-            number,
+            place,
+            target,
+            spare,
             serial: branch.id.serial(),
             client: Client::new(invite, now, reliable, timers),
             destination: branch.destination,
             bytes: branch.bytes,
             progress: Progress::Open,
             cancel: Cancel::No,
-            give_up: [first, answer, c].into_iter().flatten().min(),
+            give_up: [first, share, answer, c].into_iter().flatten().min(),
             answer,
             timer: None,
         }
@@ -168,4 +193,10 @@ impl Leg {
             sent.client = client;
         }
     }
+}
+
+/// When an address that has said nothing has used up its part of the time until `end`, with so many others to come.
+fn share(now: Time, end: Time, spare: usize) -> Time {
+    let parts = u64::try_from(spare).unwrap_or(u64::MAX).saturating_add(1);
+    Time(now.0.saturating_add(end.0.saturating_sub(now.0) / parts))
 }

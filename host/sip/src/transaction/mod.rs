@@ -33,8 +33,7 @@
 //! long as copies may come, and about 700 bytes besides for itself and one branch; the request is let go. What the caller is asked and
 //! never answers ends by itself after [`Timers::patience`].
 //!
-//! Not here: where a request goes and what is written into it (`proxy`), loop detection, DNS failover (arm `failure` and `relay` to
-//! the next address).
+//! Not here: where a request goes and what is written into it (`proxy`), loop detection.
 
 pub mod answer;
 mod best;

@@ -58,6 +58,7 @@ pub(crate) fn branch(tm: &mut Manager<u64>, request: &Message, edits: &mut Edits
             flow: None,
         },
         wait: Wait::default(),
+        spare: 0,
     }
 }
 

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use switchhook_sip::flow::{Destination, FlowId, Source, Transport};
 use switchhook_sip::message::{Edits, HeaderId, Message, Method, render, response};
 use switchhook_sip::transaction::{
-    Arms, Arrival, Best, Branch, Config, Key, Manager, Matched, NotCreated, Output, Refusal,
-    ReplyId, Wait,
+    Arms, Arrival, Best, Branch, BranchId, Config, Key, Manager, Matched, NotCreated, Output,
+    Refusal, ReplyId, Wait,
 };
 
 pub(crate) const PEOPLE: [&str; 5] = ["alice", "bob", "carol", "dave", "erin"];
@@ -70,6 +70,9 @@ pub(crate) struct Lane {
     told: usize,
     pub(crate) questions: Vec<Question>,
     pub(crate) failures: Vec<(Key, Best)>,
+    /// Addresses that are still to be tried, and the branches that failed and wait for one.
+    pub(crate) seeking: Vec<&'static str>,
+    pub(crate) asked_on: Vec<(Key, BranchId)>,
     pub(crate) ended: Vec<&'static str>,
 }
 
@@ -94,6 +97,8 @@ impl Lane {
             told: 0,
             questions: Vec::new(),
             failures: Vec::new(),
+            seeking: Vec::new(),
+            asked_on: Vec::new(),
             ended: Vec::new(),
         }
     }
@@ -159,7 +164,47 @@ impl Lane {
                 flow: None,
             },
             wait,
+            spare: 0,
         }
+    }
+
+    /// Alice's request goes to the first of them; the others are further addresses of the same target.
+    pub(crate) fn seeks(
+        &mut self,
+        request: &Message,
+        wait: Wait,
+        addresses: &[&'static str],
+    ) -> Key {
+        let key = self.takes(request);
+        self.seeks_in(key, request, wait, addresses);
+        key
+    }
+
+    /// As [`Lane::seeks`], for a transaction that is there.
+    pub(crate) fn seeks_in(
+        &mut self,
+        key: Key,
+        request: &Message,
+        wait: Wait,
+        addresses: &[&'static str],
+    ) {
+        let (first, rest) = addresses.split_first().unwrap();
+        let mut branch = self.branch(request, first, wait);
+        branch.spare = rest.len();
+        self.seeking = rest.to_vec();
+        self.tm.relay(self.now, key, [branch]).unwrap();
+        self.drain();
+    }
+
+    /// The next address that the manager asked for is tried.
+    pub(crate) fn moves_on(&mut self, request: &Message, wait: Wait) -> Result<(), Refusal> {
+        let (key, failed) = self.asked_on.pop().unwrap();
+        let who = self.seeking.remove(0);
+        let mut branch = self.branch(request, who, wait);
+        branch.spare = self.seeking.len();
+        let moved = self.tm.retry(self.now, key, failed, branch);
+        self.drain();
+        moved
     }
 
     /// The request comes and is forwarded to them at once.
@@ -312,6 +357,7 @@ impl Lane {
                     again,
                     message,
                 }),
+                Output::NextAddress { key, failed } => self.asked_on.push((key, failed)),
                 Output::Failure { key, best } => self.failures.push((key, best)),
                 Output::Terminated { data, .. } => self.ended.push(data),
             }

@@ -9,6 +9,7 @@
 
 mod cancel;
 mod chaos;
+mod failover;
 mod forking;
 mod lane;
 mod limits;

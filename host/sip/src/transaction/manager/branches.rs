@@ -7,7 +7,7 @@ use crate::message::Message;
 use crate::transaction::cell::{Cell, Context};
 use crate::transaction::client::Client;
 use crate::transaction::io::{Branch, Key, Origin, Output, Refusal};
-use crate::transaction::leg::{Cancel, Leg, Sent};
+use crate::transaction::leg::{Cancel, Leg, Place, Sent};
 use crate::transaction::non_invite_client::NonInviteClient;
 use crate::transaction::request;
 use crate::transaction::slots::SlotId;
@@ -55,8 +55,13 @@ impl<X> Manager<X> {
     pub fn cancel_branch(&mut self, now: Instant, key: Key, branch: usize) -> Result<(), Refusal> {
         let now = self.time(now);
         let cell = self.cells.get(key.0).ok_or(Refusal::Gone)?;
-        let leg = cell.branches.get(branch).ok_or(Refusal::Gone)?;
-        self.cancel_leg(now, *leg);
+        let legs = cell.branches.clone();
+        let mut of_it = legs
+            .into_iter()
+            .filter(|id| self.legs.get(*id).is_some_and(|leg| leg.target == branch));
+        // Those of its addresses that were tried before have ended.
+        let leg = of_it.next_back().ok_or(Refusal::Gone)?;
+        self.cancel_leg(now, leg);
         Ok(())
     }
 
@@ -66,22 +71,43 @@ impl<X> Manager<X> {
             let Some(cell) = self.cells.get_mut(id) else {
                 return;
             };
-            let number = cell.branches.len();
-            let invite = cell.server.is_invite();
-            let leg = Leg::new(id, number, branch, invite, now, &self.config.timers);
-            self.outputs.push_back(Output::Send {
-                bytes: leg.bytes.clone(),
-                destination: leg.destination,
-                origin: Origin::Branch(Key(id), number),
-            });
-            let serial = leg.serial;
-            let leg = self.legs.insert(leg);
-            cell.branches.push(leg);
-            cell.live += 1;
+            let target = cell.targets;
+            cell.targets += 1;
             cell.open += 1;
-            self.table.add_branch(serial, leg);
-            self.touch_leg(leg);
+            self.launch(now, id, branch, target, None);
         }
+    }
+
+    /// Sends the request to one address of a target.
+    pub(super) fn launch(
+        &mut self,
+        now: Time,
+        id: SlotId,
+        branch: Branch,
+        target: usize,
+        answer: Option<Time>,
+    ) {
+        let Some(cell) = self.cells.get_mut(id) else {
+            return;
+        };
+        let at = Place {
+            cell: id,
+            place: cell.branches.len(),
+            target,
+        };
+        let invite = cell.server.is_invite();
+        let leg = Leg::new(at, branch, answer, invite, now, &self.config.timers);
+        self.outputs.push_back(Output::Send {
+            bytes: leg.bytes.clone(),
+            destination: leg.destination,
+            origin: Origin::Branch(Key(id), at.place),
+        });
+        let serial = leg.serial;
+        let leg = self.legs.insert(leg);
+        cell.branches.push(leg);
+        cell.live += 1;
+        self.table.add_branch(serial, leg);
+        self.touch_leg(leg);
     }
 
     /// Cancels every branch that has no final response.
@@ -119,7 +145,7 @@ impl<X> Manager<X> {
         self.outputs.push_back(Output::Send {
             bytes: bytes.clone(),
             destination: leg.destination,
-            origin: Origin::Cancel(Key(leg.cell), leg.number),
+            origin: Origin::Cancel(Key(leg.cell), leg.place),
         });
         let timers = &self.config.timers;
         leg.cancel = Cancel::Sent(Box::new(Sent {
@@ -132,7 +158,7 @@ impl<X> Manager<X> {
 }
 
 /// Whether so many more branches may start.
-fn admit<X>(cell: &Cell<X>, more: usize, max: usize) -> Result<(), Refusal> {
+pub(super) fn admit<X>(cell: &Cell<X>, more: usize, max: usize) -> Result<(), Refusal> {
     let got = cell.branches.len() + more;
     if cell.cancelled {
         Err(Refusal::Cancelled)

@@ -1,10 +1,11 @@
 //! The manager of one lane: owns transactions, branches, timers and their tables, and does what the state machines decide.
 //!
 //! `mod.rs` has the life of a transaction; `requests` what comes from upstream, `answers` what goes back there, `branches` what goes downstream,
-//! `responses` what comes back, `verdicts` what the caller is asked, `timing` time and transport errors.
+//! `responses` what comes back, `failover` further addresses of a target, `verdicts` what the caller is asked, `timing` time and transport errors.
 
 mod answers;
 mod branches;
+mod failover;
 mod requests;
 mod responses;
 mod timing;
@@ -215,6 +216,8 @@ impl<X> Manager<X> {
             patience: None,
             own_success: None,
             branches: SmallVec::new(),
+            targets: 0,
+            moving: Vec::new(),
             live: 0,
             open: 0,
             held: SmallVec::new(),

@@ -168,7 +168,11 @@ impl<X> Manager<X> {
         cell.queue.clear();
         match cell.context {
             Context::Deciding | Context::Failing => self.give_made(now, id, 487),
-            Context::Waiting => self.cancel_legs(now, id),
+            Context::Waiting => {
+                self.cancel_legs(now, id);
+                self.stop_moving(id, Some(487));
+                self.advance(now, id);
+            }
             Context::Done => {}
         }
         true

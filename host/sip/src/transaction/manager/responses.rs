@@ -71,7 +71,7 @@ impl<X> Manager<X> {
         if leg.progress != Progress::Open {
             return;
         }
-        let (id, branch) = (leg.cell, leg.number);
+        let (id, branch) = (leg.cell, leg.target);
         self.close(leg_id, id);
         let bytes = Bytes::new();
         self.fail(
@@ -122,7 +122,7 @@ impl<X> Manager<X> {
                 leg.bytes = Bytes::new();
             }
         }
-        let (id, number, progress) = (leg.cell, leg.number, leg.progress);
+        let (id, number, progress) = (leg.cell, leg.target, leg.progress);
         let Some(cell) = self.cells.get(id) else {
             return;
         };
@@ -135,6 +135,17 @@ impl<X> Manager<X> {
         if progress == Progress::Settled && !success {
             return;
         }
+        // A 503 is no answer while there is another address to ask (RFC 3263 s.4.3).
+        if status == 503
+            && leg.spare > 0
+            && let Some(bytes) = self.relayed(id, response)
+            && self.move_on(now, leg_id, status, bytes)
+        {
+            return;
+        }
+        let (Some(cell), Some(leg)) = (self.cells.get(id), self.legs.get_mut(leg_id)) else {
+            return;
+        };
         if wanted && cell.arms.replies {
             if progress == Progress::Open {
                 leg.progress = Progress::Asked;
@@ -195,6 +206,7 @@ impl<X> Manager<X> {
         if globally {
             cell.queue.clear();
             self.cancel_legs(now, id);
+            self.stop_moving(id, None);
         }
         self.advance(now, id);
     }
@@ -287,7 +299,7 @@ impl<X> Manager<X> {
         self.outputs.push_back(Output::Send {
             bytes: leg.bytes.clone(),
             destination: leg.destination,
-            origin: Origin::Branch(Key(leg.cell), leg.number),
+            origin: Origin::Branch(Key(leg.cell), leg.place),
         });
     }
 
@@ -298,7 +310,7 @@ impl<X> Manager<X> {
         self.outputs.push_back(Output::Send {
             bytes: leg.bytes.clone(),
             destination: leg.destination,
-            origin: Origin::Branch(Key(leg.cell), leg.number),
+            origin: Origin::Branch(Key(leg.cell), leg.place),
         });
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::{Due, Manager};
 use crate::message::Method;
 use crate::transaction::cell::Context;
@@ -32,8 +34,8 @@ impl<X> Manager<X> {
         let leg = self.legs.get(self.table.branch(name.serial())?)?;
         let key = Key(leg.cell);
         Some(match method {
-            Method::Cancel => Origin::Cancel(key, leg.number),
-            _ => Origin::Branch(key, leg.number),
+            Method::Cancel => Origin::Cancel(key, leg.place),
+            _ => Origin::Branch(key, leg.place),
         })
     }
 
@@ -43,7 +45,8 @@ impl<X> Manager<X> {
         self.not_sent(now, origin, 503);
     }
 
-    /// The same where the flow that it was to go on is gone: a branch counts as answered with 430 (RFC 5626 s.5.3).
+    /// The same where the connection that it was to go on is gone: a branch that was to go on that flow and no other counts as answered
+    /// with 430 (RFC 5626 s.5.3).
     pub fn on_flow_failed(&mut self, now: Instant, origin: Origin) {
         self.not_sent(now, origin, 430);
     }
@@ -64,12 +67,20 @@ impl<X> Manager<X> {
                 let Some(leg) = self.leg_of(key, branch) else {
                     return;
                 };
-                let failed = self
-                    .legs
-                    .get_mut(leg)
-                    .is_some_and(|leg| leg.client.transport_error() == client::Act::Failed);
-                if failed {
-                    self.fail_made(now, leg, status);
+                let Some(found) = self.legs.get_mut(leg) else {
+                    return;
+                };
+                let silent = found.client.is_silent();
+                let status = match found.destination.flow {
+                    Some(_) => status,
+                    None => 503,
+                };
+                if found.client.transport_error() == client::Act::Failed {
+                    let elsewhere =
+                        silent && status == 503 && self.move_on(now, leg, status, Bytes::new());
+                    if !elsewhere {
+                        self.fail_made(now, leg, status);
+                    }
                 }
                 self.touch_leg(leg);
             }
@@ -154,15 +165,16 @@ impl<X> Manager<X> {
             self.outputs.push_back(Output::Send {
                 bytes,
                 destination: leg.destination,
-                origin: Origin::Cancel(key, leg.number),
+                origin: Origin::Cancel(key, leg.place),
             });
         }
+        let silent = leg.client.is_silent();
         let act = leg.client.timer(now, timers);
         if act == client::Act::Send {
             self.outputs.push_back(Output::Send {
                 bytes: leg.bytes.clone(),
                 destination: leg.destination,
-                origin: Origin::Branch(key, leg.number),
+                origin: Origin::Branch(key, leg.place),
             });
         }
         let open = leg.progress == Progress::Open;
@@ -171,10 +183,22 @@ impl<X> Manager<X> {
             Cancel::Sent(sent) => leg.client.is_pending() && sent.until <= now,
             Cancel::No | Cancel::Wanted => false,
         };
-        if act == client::Act::TimedOut {
+        let given_up = given_up && act != client::Act::TimedOut && !cancelled;
+        if (act == client::Act::TimedOut || given_up)
+            && silent
+            && self.move_on(now, id, 408, Bytes::new())
+        {
+            // What comes late is only of use if it is a 2xx.
+            if let Some(leg) = self.legs.get_mut(id) {
+                leg.client.hush();
+            }
+            self.cancel_leg(now, id);
+        } else if act == client::Act::TimedOut {
             self.fail_made(now, id, 408);
         } else if cancelled {
-            leg.client.abandon();
+            if let Some(leg) = self.legs.get_mut(id) {
+                leg.client.abandon();
+            }
             self.fail_made(now, id, 487);
         } else if given_up {
             self.cancel_leg(now, id);

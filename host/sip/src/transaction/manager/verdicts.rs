@@ -48,7 +48,7 @@ impl<X> Manager<X> {
     }
 
     pub(super) fn ask(&mut self, id: SlotId, leg: SlotId, response: &Message, again: bool) {
-        let number = self.legs.get(leg).map_or(0, |leg| leg.number);
+        let number = self.legs.get(leg).map_or(0, |leg| leg.target);
         let message = Arc::new(response.clone());
         let reply = self.held.insert(Held {
             cell: id,
@@ -99,6 +99,11 @@ impl<X> Manager<X> {
             Context::Deciding => self.give_made(now, id, 500),
             Context::Failing => self.give_best(now, id),
             Context::Waiting | Context::Done => {
+                self.stop_moving(id, None);
+                self.advance(now, id);
+                let Some(cell) = self.cells.get(id) else {
+                    return;
+                };
                 for held in cell.held.clone() {
                     if self.let_go(now, ReplyId(held), None).is_err() {
                         self.drop_held(now, ReplyId(held));
