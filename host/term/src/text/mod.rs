@@ -1,0 +1,45 @@
+//! The text form of terms, as `io:format("~0p", [Term])` prints them, and back.
+//!
+//! `to_string()` (`{}`) is `~0p`: one line, lists of printable Latin-1 as strings. `{:#}` is `~0tp`: Unicode in strings, atoms and
+//! binaries as it is.
+//!
+//! What Erlang prints for this node's eyes only is written so that it can be read again: `#Pid<'node@host'.id.serial.creation>`,
+//! `#Port<'node@host'.id.creation>`, `#Ref<'node@host'.creation.word.word ...>`. `#Fun<module.index.uniq>` can't be. An integer of
+//! more than 4096 bytes is printed in base 16, because its decimal digits cost the square of their number.
+
+mod digits;
+mod float;
+mod lexer;
+mod parse;
+mod print;
+
+pub use parse::{BadText, parse, parse_with};
+pub(crate) use print::print_atom;
+
+/// The longest integer, in bytes, that is printed or read in another base than 16.
+const DECIMAL: usize = 4096;
+
+/// Words that are no atoms without quotes.
+const RESERVED: [&str; 29] = [
+    "after", "and", "andalso", "band", "begin", "bnot", "bor", "bsl", "bsr", "bxor", "case",
+    "catch", "cond", "div", "else", "end", "fun", "if", "let", "maybe", "not", "of", "or",
+    "orelse", "receive", "rem", "try", "when", "xor",
+];
+
+/// Whether an atom stands without quotes.
+fn is_plain(text: &str, unicode: bool) -> bool {
+    let mut points = text.chars();
+    let starts = points.next().is_some_and(|first| {
+        first.is_lowercase() && first != 'ª' && first != 'º' && (unicode || u32::from(first) < 256)
+    });
+    starts
+        && points.all(|point| {
+            point == '_'
+                || point == '@'
+                || point.is_ascii_alphanumeric()
+                || (u32::from(point) >= 0xc0
+                    && point.is_alphanumeric()
+                    && (unicode || u32::from(point) < 256))
+        })
+        && !RESERVED.contains(&text)
+}
