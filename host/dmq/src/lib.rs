@@ -10,6 +10,8 @@
 //! [`dialog`]. Nothing is sent that any of its versions fails on: those modules can write nothing else. What it lacks is made up for
 //! on our side: a message is carried out once, the writes of a key keep their order, removals are remembered, members are
 //! known by their address.
+//!
+//! Between our own nodes the bus is more than that: see [`own`].
 
 pub mod config;
 pub mod dialog;
@@ -18,6 +20,7 @@ pub mod htable;
 pub mod list;
 pub mod members;
 pub mod outbox;
+pub mod own;
 pub mod seen;
 pub mod tombs;
 pub mod usrloc;

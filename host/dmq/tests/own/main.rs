@@ -1,0 +1,6 @@
+//! Our own nodes among themselves, in virtual time.
+
+mod memory;
+mod net;
+mod schedule;
+mod stories;
