@@ -15,7 +15,7 @@ mod event;
 mod limits;
 mod listen;
 mod listeners;
-mod mmsg;
+pub mod mmsg;
 mod net;
 pub mod resolver;
 mod stream;

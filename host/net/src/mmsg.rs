@@ -22,12 +22,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
 /// Datagrams in one system call.
-pub(crate) const BATCH: usize = 32;
+pub const BATCH: usize = 32;
 /// Room for one datagram: the largest that UDP can carry, so that none is ever cut.
 const SLOT: usize = 65536;
 
 /// Buffers that a lane receives into; used by all its sockets in turn.
-pub(crate) struct Receiver {
+pub struct Receiver {
     space: Vec<u8>,
     names: Box<[libc::sockaddr_storage; BATCH]>,
     lengths: [usize; BATCH],
@@ -35,16 +35,18 @@ pub(crate) struct Receiver {
 }
 
 /// One received datagram, until the next call.
-pub(crate) struct Datagram<'a> {
-    pub(crate) bytes: &'a [u8],
+pub struct Datagram<'a> {
+    /// The datagram.
+    pub bytes: &'a [u8],
     /// `None` where the kernel gave an address of a family that is not IP.
-    pub(crate) from: Option<SocketAddr>,
+    pub from: Option<SocketAddr>,
     /// It was longer than its buffer and is not whole.
-    pub(crate) truncated: bool,
+    pub truncated: bool,
 }
 
 impl Receiver {
-    pub(crate) fn new() -> Receiver {
+    /// Room for [`BATCH`] of the largest datagrams; pages that none touched cost nothing.
+    pub fn new() -> Receiver {
         Receiver {
             // Untouched pages cost nothing, so full-size slots are cheap: a slot holds as many pages as it ever saw.
             space: vec![0; BATCH * SLOT],
@@ -56,7 +58,7 @@ impl Receiver {
     }
 
     /// Receives up to [`BATCH`] datagrams without waiting; `WouldBlock` where there is none.
-    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+    pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         let mut slices: [MaybeUninit<libc::iovec>; BATCH] = [MaybeUninit::uninit(); BATCH];
         // SAFETY: all-zero bytes are a valid mmsghdr: null pointers with zero lengths.
         let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
@@ -93,7 +95,7 @@ impl Receiver {
     }
 
     /// The datagram with this index of the last call's count.
-    pub(crate) fn datagram(&self, index: usize) -> Datagram<'_> {
+    pub fn datagram(&self, index: usize) -> Datagram<'_> {
         let start = index * SLOT;
         Datagram {
             bytes: &self.space[start..start + self.lengths[index]],
@@ -103,8 +105,14 @@ impl Receiver {
     }
 }
 
+impl Default for Receiver {
+    fn default() -> Receiver {
+        Receiver::new()
+    }
+}
+
 /// Sends up to [`BATCH`] datagrams without waiting and tells how many went. An error is about the first of them.
-pub(crate) fn send<'a>(
+pub fn send<'a>(
     socket: BorrowedFd<'_>,
     datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>,
 ) -> io::Result<usize> {

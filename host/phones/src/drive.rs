@@ -1,0 +1,238 @@
+//! The loop: waits for datagrams and for the next thing to do, and lets the phones do it.
+//!
+//! One thread, no runtime: `ppoll` over a handful of sockets, `recvmmsg` and `sendmmsg` in batches of 32.
+
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::time::{ClockId, clock_gettime};
+use smallvec::SmallVec;
+use switchhook_net::mmsg::{BATCH, Receiver};
+
+use crate::engine::{Engine, Nanos, nanos};
+use crate::pace::Pace;
+use crate::stats::{Counts, Stats};
+
+/// Batches read from one socket before another has its turn.
+const TURN: usize = 8;
+/// Calls begun between two looks at the sockets.
+const STARTS: usize = 64;
+/// How often somebody who watches is told.
+const GLANCE: Nanos = 100_000_000;
+const SECOND: Nanos = 1_000_000_000;
+
+/// What somebody who watches the run is told.
+pub(crate) trait Watch {
+    /// The measured window begins.
+    fn begin(&mut self) {}
+    /// The window is over, calls under way end.
+    fn end(&mut self) {}
+    /// Ten times a second: how many calls are under way, and the time since the beginning.
+    fn glance(&mut self, _live: usize, _stats: &Stats, _now: Duration) {}
+}
+
+/// What a stretch of time came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Stretch {
+    pub(crate) counts: Counts,
+    pub(crate) time: Duration,
+    /// Processor time of this process.
+    pub(crate) cpu: Duration,
+}
+
+/// The window, and the whole run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Course {
+    pub(crate) window: Stretch,
+    pub(crate) all: Stretch,
+}
+
+/// Runs until the pace is over and every call has ended.
+pub(crate) fn drive(
+    engine: &mut Engine<'_>,
+    mut pace: Pace,
+    warmup: Duration,
+    watch: &mut dyn Watch,
+) -> std::io::Result<Course> {
+    let origin = Instant::now();
+    let cpu = cpu_time();
+    let now = || nanos(origin.elapsed());
+    let mut receiver = Receiver::new();
+    let mut clock = Clock {
+        warm: nanos(warmup),
+        window: None,
+        course: None,
+        glance: 0,
+        cpu,
+    };
+    loop {
+        let time = now();
+        clock.tick(engine, &pace, time, watch);
+        engine.alarms(time);
+        for _ in 0..STARTS {
+            let Some(due) = pace.next(time, engine.live()) else {
+                break;
+            };
+            engine.begin(due, time);
+        }
+        engine.lines.iter_mut().for_each(crate::line::Line::flush);
+        let time = now();
+        if pace.is_over(time) && engine.live() == 0 {
+            break;
+        }
+        let wake = [engine.next_alarm(), pace.wake(time), Some(clock.wake())];
+        let wake = wake.into_iter().flatten().min().unwrap_or(time);
+        wait(
+            engine,
+            Duration::from_nanos(wake.saturating_sub(time)),
+            &mut receiver,
+            &now,
+        )?;
+    }
+    let window = clock.close(engine, now(), watch);
+    let all = Stretch {
+        counts: engine.stats.all,
+        time: origin.elapsed(),
+        cpu: cpu_time().saturating_sub(cpu),
+    };
+    Ok(Course { window, all })
+}
+
+/// Waits for the sockets, at most so long, and lets the phones hear what came.
+fn wait(
+    engine: &mut Engine<'_>,
+    time: Duration,
+    receiver: &mut Receiver,
+    now: &dyn Fn() -> Nanos,
+) -> std::io::Result<()> {
+    let mut ready: SmallVec<[usize; 16]> = SmallVec::new();
+    {
+        let mut polled: SmallVec<[PollFd<'_>; 16]> = SmallVec::new();
+        for line in engine.lines.iter() {
+            let mut flags = PollFlags::IN;
+            if line.is_blocked() {
+                flags |= PollFlags::OUT;
+            }
+            polled.push(PollFd::from_borrowed_fd(line.fd(), flags));
+        }
+        let time = Timespec {
+            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(time.subsec_nanos()),
+        };
+        match poll(&mut polled, Some(&time)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let readable = |fd: &PollFd<'_>| fd.revents().intersects(PollFlags::IN | PollFlags::ERR);
+        ready.extend(
+            polled
+                .iter()
+                .enumerate()
+                .filter(|(_, fd)| readable(fd))
+                .map(|(index, _)| index),
+        );
+    }
+    for index in ready {
+        for _ in 0..TURN {
+            let Some(count) = receive(receiver, engine.lines.get(index).map(crate::line::Line::fd))
+            else {
+                break;
+            };
+            let time = now();
+            for datagram in 0..count {
+                let datagram = receiver.datagram(datagram);
+                if let Some(from) = datagram.from {
+                    engine.hear(index, datagram.bytes, from, time);
+                }
+            }
+            engine.lines.iter_mut().for_each(crate::line::Line::flush);
+            if count < BATCH {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One batch; `None` where there is none. An error is a report of an earlier datagram that did not arrive.
+fn receive(receiver: &mut Receiver, socket: Option<BorrowedFd<'_>>) -> Option<usize> {
+    receiver.receive(socket?).ok()
+}
+
+/// The edges of the window, and of the seconds in it.
+struct Clock {
+    warm: Nanos,
+    /// When the window began, and the accounts at that time.
+    window: Option<(Nanos, Counts, Duration)>,
+    /// The window, once it is over.
+    course: Option<Stretch>,
+    glance: Nanos,
+    cpu: Duration,
+}
+
+impl Clock {
+    fn tick(&mut self, engine: &mut Engine<'_>, pace: &Pace, now: Nanos, watch: &mut dyn Watch) {
+        if self.window.is_none() && now >= self.warm {
+            let (counts, cpu) = if self.warm == 0 {
+                (Counts::default(), self.cpu)
+            } else {
+                (engine.stats.all, cpu_time())
+            };
+            engine.stats.begin_window();
+            self.window = Some((now, counts, cpu));
+            watch.begin();
+        }
+        if let Some((begun, ..)) = self.window
+            && self.course.is_none()
+        {
+            let second = engine.stats.seconds.len() as u64 + 1;
+            if now >= begun + second * SECOND {
+                engine.stats.end_second();
+            }
+            if pace.is_over(now) && pace.is_timed() {
+                self.course = Some(self.measure(engine, now));
+                watch.end();
+            }
+        }
+        if now >= self.glance {
+            self.glance = now + GLANCE;
+            watch.glance(engine.live(), &engine.stats, Duration::from_nanos(now));
+        }
+    }
+
+    /// The latest time of the next tick.
+    fn wake(&self) -> Nanos {
+        if self.window.is_none() {
+            self.glance.min(self.warm)
+        } else {
+            self.glance
+        }
+    }
+
+    fn measure(&self, engine: &Engine<'_>, now: Nanos) -> Stretch {
+        let (begun, counts, cpu) = self.window.unwrap_or_default();
+        Stretch {
+            counts: engine.stats.all.since(&counts),
+            time: Duration::from_nanos(now.saturating_sub(begun)),
+            cpu: cpu_time().saturating_sub(cpu),
+        }
+    }
+
+    /// The window; a run of so many calls ends with its last call.
+    fn close(&mut self, engine: &mut Engine<'_>, now: Nanos, watch: &mut dyn Watch) -> Stretch {
+        if let Some(window) = self.course {
+            return window;
+        }
+        engine.stats.end_second();
+        watch.end();
+        self.measure(engine, now)
+    }
+}
+
+/// Processor time of this process so far.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
