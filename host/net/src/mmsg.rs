@@ -1,5 +1,5 @@
-//! The system calls that tokio and socket2 do not offer: `recvmmsg`, `sendmmsg`, the error queue of a UDP socket, and a thread's
-//! priority.
+//! The system calls that tokio and socket2 do not offer: `recvmmsg`, `sendmmsg`, the error queue of a UDP socket, `ppoll`, a thread's
+//! priority and processor, and the processor time of this process.
 //!
 //! The one module of this crate with `unsafe`. Every pointer handed to the kernel points into a buffer that is borrowed
 //! for the length of that call and is set up anew in each call, so nothing here refers to itself and nothing outlives
@@ -20,6 +20,7 @@ use std::mem::{self, MaybeUninit};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
+use std::time::Duration;
 
 /// Datagrams in one system call.
 pub const BATCH: usize = 32;
@@ -239,6 +240,83 @@ pub fn lower_priority() {
     const NICE: libc::c_int = 15;
     // SAFETY: no pointers; id 0 means the calling thread on Linux, where each thread has its own priority.
     let _ = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
+}
+
+/// Waits for several sockets at once.
+#[derive(Default)]
+pub struct Waiter {
+    polled: Vec<libc::pollfd>,
+}
+
+impl Waiter {
+    /// Waits until a socket can be read (or written, where that is asked for), or the time is over.
+    pub fn wait<'a>(
+        &mut self,
+        sockets: impl Iterator<Item = (BorrowedFd<'a>, bool)>,
+        time: Duration,
+    ) -> io::Result<()> {
+        self.polled.clear();
+        self.polled
+            .extend(sockets.map(|(socket, write)| libc::pollfd {
+                fd: socket.as_raw_fd(),
+                events: libc::POLLIN | if write { libc::POLLOUT } else { 0 },
+                revents: 0,
+            }));
+        let time = libc::timespec {
+            tv_sec: libc::time_t::try_from(time.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: time.subsec_nanos().into(),
+        };
+        // SAFETY: the list has that many entries and is borrowed for the call, and the sockets in it outlive the call; the
+        // time lives until the call returns; a null signal mask means none.
+        let result = unsafe {
+            libc::ppoll(
+                self.polled.as_mut_ptr(),
+                self.polled.len() as libc::nfds_t,
+                &raw const time,
+                ptr::null(),
+            )
+        };
+        match io::Error::last_os_error() {
+            error if result < 0 && error.kind() != io::ErrorKind::Interrupted => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Which of the last sockets, by their number, can be read (or have an error to be read).
+    pub fn ready(&self) -> impl Iterator<Item = usize> + '_ {
+        let readable = |polled: &libc::pollfd| polled.revents & (libc::POLLIN | libc::POLLERR) != 0;
+        let numbered = self.polled.iter().enumerate();
+        numbered
+            .filter(move |(_, polled)| readable(polled))
+            .map(|(number, _)| number)
+    }
+}
+
+/// Keeps the calling thread, and those that it starts, on one processor.
+pub fn stay_on(cpu: usize) -> io::Result<()> {
+    if cpu >= libc::CPU_SETSIZE as usize {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: all-zero bytes are an empty cpu_set_t, and the number was compared with its size.
+    let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
+    unsafe { libc::CPU_SET(cpu, &mut set) };
+    // SAFETY: the set lives until the call returns, and its size is given; 0 means the calling thread.
+    let result =
+        unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Processor time of this process so far.
+pub fn cpu_time() -> Duration {
+    // SAFETY: all-zero bytes are a valid timespec; the kernel writes into it during the call only.
+    let mut time: libc::timespec = unsafe { mem::zeroed() };
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// An IPv4 or IPv6 address as the kernel reads it; much smaller than a sockaddr_storage, so a batch stays in cache.

@@ -2,15 +2,12 @@
 //!
 //! One thread, no runtime: `ppoll` over a handful of sockets, `recvmmsg` and `sendmmsg` in batches of 32.
 
-use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::time::{ClockId, clock_gettime};
-use smallvec::SmallVec;
-use switchhook_net::mmsg::{BATCH, Receiver};
+use switchhook_net::mmsg::{BATCH, Receiver, Waiter, cpu_time};
 
 use crate::engine::{Engine, Nanos, nanos};
+use crate::line::Line;
 use crate::pace::Pace;
 use crate::stats::{Counts, Stats};
 
@@ -59,6 +56,7 @@ pub(crate) fn drive(
     let cpu = cpu_time();
     let now = || nanos(origin.elapsed());
     let mut receiver = Receiver::new();
+    let mut waiter = Waiter::default();
     let mut clock = Clock {
         warm: nanos(warmup),
         window: None,
@@ -76,19 +74,19 @@ pub(crate) fn drive(
             };
             engine.begin(due, time);
         }
-        engine.lines.iter_mut().for_each(crate::line::Line::flush);
+        engine.lines.iter_mut().for_each(Line::flush);
         let time = now();
         if pace.is_over(time) && engine.live() == 0 {
             break;
         }
         let wake = [engine.next_alarm(), pace.wake(time), Some(clock.wake())];
         let wake = wake.into_iter().flatten().min().unwrap_or(time);
-        wait(
-            engine,
-            Duration::from_nanos(wake.saturating_sub(time)),
-            &mut receiver,
-            &now,
-        )?;
+        let sockets = engine
+            .lines
+            .iter()
+            .map(|line| (line.fd(), line.is_blocked()));
+        waiter.wait(sockets, Duration::from_nanos(wake.saturating_sub(time)))?;
+        hear(engine, &waiter, &mut receiver, &now);
     }
     let window = clock.close(engine, now(), watch);
     let all = Stretch {
@@ -99,44 +97,20 @@ pub(crate) fn drive(
     Ok(Course { window, all })
 }
 
-/// Waits for the sockets, at most so long, and lets the phones hear what came.
-fn wait(
+/// Lets the phones hear what came.
+fn hear(
     engine: &mut Engine<'_>,
-    time: Duration,
+    waiter: &Waiter,
     receiver: &mut Receiver,
     now: &dyn Fn() -> Nanos,
-) -> std::io::Result<()> {
-    let mut ready: SmallVec<[usize; 16]> = SmallVec::new();
-    {
-        let mut polled: SmallVec<[PollFd<'_>; 16]> = SmallVec::new();
-        for line in engine.lines.iter() {
-            let mut flags = PollFlags::IN;
-            if line.is_blocked() {
-                flags |= PollFlags::OUT;
-            }
-            polled.push(PollFd::from_borrowed_fd(line.fd(), flags));
-        }
-        let time = Timespec {
-            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(time.subsec_nanos()),
-        };
-        match poll(&mut polled, Some(&time)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let readable = |fd: &PollFd<'_>| fd.revents().intersects(PollFlags::IN | PollFlags::ERR);
-        ready.extend(
-            polled
-                .iter()
-                .enumerate()
-                .filter(|(_, fd)| readable(fd))
-                .map(|(index, _)| index),
-        );
-    }
-    for index in ready {
+) {
+    for index in waiter.ready() {
         for _ in 0..TURN {
-            let Some(count) = receive(receiver, engine.lines.get(index).map(crate::line::Line::fd))
-            else {
+            let Some(line) = engine.lines.get(index) else {
+                break;
+            };
+            // an error is a report of an earlier datagram that did not arrive
+            let Ok(count) = receiver.receive(line.fd()) else {
                 break;
             };
             let time = now();
@@ -146,18 +120,12 @@ fn wait(
                     engine.hear(index, datagram.bytes, from, time);
                 }
             }
-            engine.lines.iter_mut().for_each(crate::line::Line::flush);
+            engine.lines.iter_mut().for_each(Line::flush);
             if count < BATCH {
                 break;
             }
         }
     }
-    Ok(())
-}
-
-/// One batch; `None` where there is none. An error is a report of an earlier datagram that did not arrive.
-fn receive(receiver: &mut Receiver, socket: Option<BorrowedFd<'_>>) -> Option<usize> {
-    receiver.receive(socket?).ok()
 }
 
 /// The edges of the window, and of the seconds in it.
@@ -228,11 +196,4 @@ impl Clock {
         watch.end();
         self.measure(engine, now)
     }
-}
-
-/// Processor time of this process so far.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -4,6 +4,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use switchhook_net::mmsg;
+
 use crate::drive::{Course, Watch, drive};
 use crate::engine::{Engine, Setup};
 use crate::ids;
@@ -75,7 +77,10 @@ pub(crate) fn run(
         return Err(RunError::Options(text));
     }
     if let Some(cpu) = options.cpu {
-        stay_on(cpu)?;
+        mmsg::stay_on(cpu).map_err(|error| RunError::System {
+            what: "can't stay on that processor",
+            error,
+        })?;
     }
     let mut lines = open(&program, options)?;
     let per_role = lines.len() / program.roles.len().max(1);
@@ -260,17 +265,4 @@ fn seed() -> u32 {
     let mixed = (time.as_nanos() as u64 ^ u64::from(std::process::id()) << 40)
         .wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 41) as u32
-}
-
-fn stay_on(cpu: usize) -> Result<(), RunError> {
-    use rustix::thread::{CpuSet, sched_setaffinity};
-    if cpu >= CpuSet::MAX_CPU {
-        return Err(RunError::Options(format!("there is no processor {cpu}")));
-    }
-    let mut set = CpuSet::new();
-    set.set(cpu);
-    sched_setaffinity(None, &set).map_err(|error| RunError::System {
-        what: "can't stay on that processor",
-        error: error.into(),
-    })
 }
