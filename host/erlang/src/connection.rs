@@ -113,7 +113,13 @@ impl Connection {
     /// One that a peer opened.
     pub(crate) fn accept(now: Instant, tls: bool, limits: ConnectionLimits, ours: Ours) -> Self {
         let name = ours.name.clone();
-        Self::new(now, tls, limits, name, State::Accepting(Acceptor::new(ours)))
+        Self::new(
+            now,
+            tls,
+            limits,
+            name,
+            State::Accepting(Acceptor::new(ours)),
+        )
     }
 
     fn new(

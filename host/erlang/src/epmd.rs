@@ -162,8 +162,7 @@ impl Request {
         let mut cursor = Cursor::new(body);
         let request = match cursor.u8() {
             Some(ALIVE2_REQ) => Self::Register(
-                Registration::decode(&mut cursor)
-                    .ok_or(BadEpmd::Malformed("a registration"))??,
+                Registration::decode(&mut cursor).ok_or(BadEpmd::Malformed("a registration"))??,
             ),
             Some(PORT_PLEASE2_REQ) => Self::Port(text(cursor.rest(), "a node's name")?),
             Some(NAMES_REQ) => Self::Names,
@@ -342,7 +341,9 @@ mod tests {
         let bytes = Request::Register(Registration::hidden("px", 0x1234)).encode();
         assert_eq!(
             bytes,
-            [0, 15, 120, 0x12, 0x34, 72, 0, 0, 6, 0, 5, 0, 2, b'p', b'x', 0, 0]
+            [
+                0, 15, 120, 0x12, 0x34, 72, 0, 0, 6, 0, 5, 0, 2, b'p', b'x', 0, 0
+            ]
         );
     }
 
@@ -364,10 +365,7 @@ mod tests {
 
     #[test]
     fn a_port_is_found_or_not() {
-        for found in [
-            Found::Node(Registration::hidden("a", 1)),
-            Found::Nowhere,
-        ] {
+        for found in [Found::Node(Registration::hidden("a", 1)), Found::Nowhere] {
             assert_eq!(Found::decode(&found.encode()), Ok(Some(found)));
         }
         assert_eq!(Found::decode(&[119, 0, 1]), Ok(None));

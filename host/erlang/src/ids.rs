@@ -48,16 +48,18 @@ impl Words {
         (count > 0).then_some(Self { count, words: all })
     }
 
-    pub(crate) const fn of_three([a, b, c]: [u32; 3]) -> Self {
+    /// The words, the lowest first.
+    pub fn as_slice(&self) -> &[u32] {
+        self.words.get(..self.count.into()).unwrap_or_default()
+    }
+}
+
+impl From<[u32; 3]> for Words {
+    fn from([a, b, c]: [u32; 3]) -> Self {
         Self {
             count: 3,
             words: [a, b, c, 0, 0],
         }
-    }
-
-    /// The words, the lowest first.
-    pub fn as_slice(&self) -> &[u32] {
-        self.words.get(..self.count.into()).unwrap_or_default()
     }
 }
 

@@ -99,7 +99,7 @@ mod tests {
             outbox.push_shared(large.into());
         }
         assert_eq!(outbox.len(), expected.len());
-        let mut out = Vec::new();
+        let mut out: Vec<u8> = Vec::new();
         let mut step = 1;
         while !outbox.is_empty() {
             let done = outbox.write(|slices| {

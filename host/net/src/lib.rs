@@ -11,6 +11,7 @@
 //! it inside the lane's runtime, within a `LocalSet`.
 
 mod counters;
+pub mod erlang;
 mod event;
 mod limits;
 mod listen;

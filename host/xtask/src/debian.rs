@@ -54,6 +54,10 @@ pub(crate) const TESTS: &[Package] = &[
         name: "tshark",
         proof: "tshark",
     },
+    Package {
+        name: "erlang-base",
+        proof: "erl",
+    },
 ];
 
 /// Make sure that there is a C compiler and linker.

@@ -109,7 +109,11 @@ fn message(out: &mut Vec<u8>, control: &Control, flags: Flags) -> Option<TermByt
             reference,
             reason,
         } => {
-            operation(out, if payloads { 4 } else { 5 }, if payloads { 28 } else { 21 });
+            operation(
+                out,
+                if payloads { 4 } else { 5 },
+                if payloads { 28 } else { 21 },
+            );
             who(out, from);
             write::pid(out, to);
             write::reference(out, reference);
@@ -164,25 +168,14 @@ fn operation(out: &mut Vec<u8>, arity: u8, number: u8) {
     write::integer(out, number.into());
 }
 
-fn pair(
-    out: &mut Vec<u8>,
-    number: u8,
-    from: &Pid,
-    to: &Pid,
-) -> Option<TermBytes> {
+fn pair(out: &mut Vec<u8>, number: u8, from: &Pid, to: &Pid) -> Option<TermBytes> {
     operation(out, 3, number);
     write::pid(out, from);
     write::pid(out, to);
     None
 }
 
-fn numbered(
-    out: &mut Vec<u8>,
-    number: u8,
-    id: u64,
-    from: &Pid,
-    to: &Pid,
-) -> Option<TermBytes> {
+fn numbered(out: &mut Vec<u8>, number: u8, id: u64, from: &Pid, to: &Pid) -> Option<TermBytes> {
     operation(out, 4, number);
     write::integer(out, id);
     write::pid(out, from);

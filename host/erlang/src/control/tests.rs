@@ -46,25 +46,90 @@ fn all() -> Vec<Control> {
         monitor: true,
     };
     let mut all = vec![
-        Control::Send { from: Some(from.clone()), to: to.clone(), message: message.clone() },
-        Control::Send { from: None, to: to.clone(), message: message.clone() },
-        Control::RegSend { from: from.clone(), to: "greetings".into(), message: message.clone() },
-        Control::AliasSend { from: from.clone(), to: reference(), message: message.clone() },
-        Control::Link { from: from.clone(), to: to.clone() },
-        Control::Unlink { id: None, from: from.clone(), to: to.clone() },
-        Control::Unlink { id: Some(1 << 40), from: from.clone(), to: to.clone() },
-        Control::UnlinkAck { id: 7, from: from.clone(), to: to.clone() },
-        Control::Exit { from: from.clone(), to: to.clone(), reason: reason.clone() },
-        Control::Exit2 { from: from.clone(), to: to.clone(), reason: reason.clone() },
-        Control::GroupLeader { from: from.clone(), to: to.clone() },
-        Control::Spawned { request: reference(), to: to.clone(), bonds: monitor, result: Ok(from.clone()) },
-        Control::Spawned { request: reference(), to: to.clone(), bonds: Bonds::default(), result: Err("notsup".into()) },
-        Control::Down { from: name.clone(), to: to.clone(), reference: reference(), reason },
+        Control::Send {
+            from: Some(from.clone()),
+            to: to.clone(),
+            message: message.clone(),
+        },
+        Control::Send {
+            from: None,
+            to: to.clone(),
+            message: message.clone(),
+        },
+        Control::RegSend {
+            from: from.clone(),
+            to: "greetings".into(),
+            message: message.clone(),
+        },
+        Control::AliasSend {
+            from: from.clone(),
+            to: reference(),
+            message,
+        },
+        Control::Link {
+            from: from.clone(),
+            to: to.clone(),
+        },
+        Control::Unlink {
+            id: None,
+            from: from.clone(),
+            to: to.clone(),
+        },
+        Control::Unlink {
+            id: Some(1 << 40),
+            from: from.clone(),
+            to: to.clone(),
+        },
+        Control::UnlinkAck {
+            id: 7,
+            from: from.clone(),
+            to: to.clone(),
+        },
+        Control::Exit {
+            from: from.clone(),
+            to: to.clone(),
+            reason: reason.clone(),
+        },
+        Control::Exit2 {
+            from: from.clone(),
+            to: to.clone(),
+            reason: reason.clone(),
+        },
+        Control::GroupLeader {
+            from: from.clone(),
+            to: to.clone(),
+        },
+        Control::Spawned {
+            request: reference(),
+            to: to.clone(),
+            bonds: monitor,
+            result: Ok(from.clone()),
+        },
+        Control::Spawned {
+            request: reference(),
+            to: to.clone(),
+            bonds: Bonds::default(),
+            result: Err("notsup".into()),
+        },
+        Control::Down {
+            from: name.clone(),
+            to: to.clone(),
+            reference: reference(),
+            reason,
+        },
     ];
     for to in [Who::Pid(to), name] {
         let (from, reference) = (from.clone(), reference());
-        all.push(Control::Monitor { from: from.clone(), to: to.clone(), reference: reference.clone() });
-        all.push(Control::Demonitor { from, to, reference });
+        all.push(Control::Monitor {
+            from: from.clone(),
+            to: to.clone(),
+            reference: reference.clone(),
+        });
+        all.push(Control::Demonitor {
+            from,
+            to,
+            reference,
+        });
     }
     for bonds in [Bonds::default(), monitor, both] {
         all.push(Control::Spawn {
@@ -104,7 +169,10 @@ fn every_message_comes_back_in_every_form() {
             let frame = frame(&control, flags);
             assert_eq!(decoder.decode(&frame), Ok(Some(control.clone())), "{flags}");
             for cut in 1..frame.len() {
-                assert!(decoder.decode(&frame.slice(..cut)).is_err(), "{control:?} cut at {cut}");
+                assert!(
+                    decoder.decode(&frame.slice(..cut)).is_err(),
+                    "{control:?} cut at {cut}"
+                );
             }
         }
     }
@@ -131,7 +199,10 @@ fn a_message_in_fragments_is_put_together() {
     };
     let first = fragment(69, 3, &[1, 8, 0, 2, b'o', b'k'], &body[..10]);
     assert_eq!(decoder.decode(&first), Ok(None));
-    assert_eq!(decoder.decode(&fragment(70, 2, &[], &body[10..20])), Ok(None));
+    assert_eq!(
+        decoder.decode(&fragment(70, 2, &[], &body[10..20])),
+        Ok(None)
+    );
     let Ok(Some(Control::Send { message, .. })) =
         decoder.decode(&fragment(70, 1, &[], &body[20..]))
     else {

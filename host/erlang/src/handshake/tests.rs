@@ -141,7 +141,12 @@ fn the_digest_alone_is_enough() {
     let acceptor = Acceptor::new(ours("b@h"));
     let (_, first) = Initiator::new(digest, NodeName::new("b@h").unwrap(), cookie("x"), 1);
     let asked = acceptor.name(&first).unwrap();
-    assert!(acceptor.answer(asked, Verdict::Yes, cookie("x"), 2).1.is_ok());
+    assert!(
+        acceptor
+            .answer(asked, Verdict::Yes, cookie("x"), 2)
+            .1
+            .is_ok()
+    );
 }
 
 #[test]
@@ -170,7 +175,14 @@ fn an_old_name_is_complemented() {
         panic!("the reply was not taken");
     };
     let flags = Flags::OURS;
-    assert_eq!(peer, Peer { name, creation: 9, flags });
+    assert_eq!(
+        peer,
+        Peer {
+            name,
+            creation: 9,
+            flags
+        }
+    );
 }
 
 #[test]

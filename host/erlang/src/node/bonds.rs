@@ -55,16 +55,17 @@ impl Bonds {
 }
 
 impl Node {
-    /// A process of ours watches another node's; gives the monitor. Its end comes as [`Event::ProcessDown`].
+    /// A process of ours watches another node's, by a reference that never was before. That one's end comes as
+    /// [`Event::ProcessDown`].
     pub fn monitor(
         &mut self,
         now: Instant,
         process: &Process,
         node: &NodeName,
         who: Who,
-    ) -> Result<Reference, SendFault> {
+        reference: &Reference,
+    ) -> Result<(), SendFault> {
         let (by, connection) = self.ends(process, node)?;
-        let reference = self.processes.reference();
         let control = Control::Monitor {
             from: self.processes.pid(by),
             to: who.clone(),
@@ -77,7 +78,7 @@ impl Node {
             who,
         };
         self.bonds.watching.insert(reference.clone(), watching);
-        Ok(reference)
+        Ok(())
     }
 
     /// Watches no longer. False where there is no such monitor.
@@ -156,11 +157,7 @@ impl Node {
         self.offer(now, connection, &Control::Exit2 { from, to, reason })
     }
 
-    fn ends(
-        &self,
-        process: &Process,
-        node: &NodeName,
-    ) -> Result<(u32, ConnectionId), SendFault> {
+    fn ends(&self, process: &Process, node: &NodeName) -> Result<(u32, ConnectionId), SendFault> {
         let id = self.processes.id_of(process).ok_or(SendFault::NoProcess)?;
         let connection = self.connection_to(node).ok_or(SendFault::NotConnected)?;
         if self.bonds.len() >= self.config.limits.bonds {
@@ -224,7 +221,10 @@ impl Node {
             return false;
         }
         if let Some(watching) = self.bonds.watching.remove(reference)
-            && let Some(node) = self.connections.get(&connection).and_then(|e| e.name.clone())
+            && let Some(node) = self
+                .connections
+                .get(&connection)
+                .and_then(|e| e.name.clone())
         {
             self.tell_down(reference.clone(), watching, node, reason.clone());
         }
@@ -288,7 +288,12 @@ impl Node {
         to: Pid,
     ) {
         let key = (to.id, from.clone());
-        if self.bonds.links.get(&key).is_some_and(|l| l.undone.is_none()) {
+        if self
+            .bonds
+            .links
+            .get(&key)
+            .is_some_and(|l| l.undone.is_none())
+        {
             self.bonds.links.remove(&key);
         }
         if let Some(id) = id {
@@ -304,7 +309,12 @@ impl Node {
     /// A peer acknowledges that a link is undone.
     pub(super) fn unlink_acked(&mut self, id: u64, from: Pid, to: &Pid) {
         let key = (to.id, from);
-        if self.bonds.links.get(&key).is_some_and(|l| l.undone == Some(id)) {
+        if self
+            .bonds
+            .links
+            .get(&key)
+            .is_some_and(|l| l.undone == Some(id))
+        {
             self.bonds.links.remove(&key);
         }
     }

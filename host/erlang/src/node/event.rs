@@ -255,7 +255,7 @@ pub enum SendFault {
 /// Why a call of ours came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestFault {
-    /// The function threw, exited or failed, or the server ended; with what.
+    /// The function exited or failed, or the server ended: the reason of `{badrpc, Reason}`, or of the server's end.
     #[error("the called function failed")]
     Failed(TermBytes),
     /// No answer in time.

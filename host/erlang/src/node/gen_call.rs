@@ -86,7 +86,9 @@ impl Node {
         reply: &TermBytes,
     ) -> Result<(), SendFault> {
         let from = self.pid(sender).ok_or(SendFault::NoProcess)?;
-        let id = self.connection_to(&to.node).ok_or(SendFault::NotConnected)?;
+        let id = self
+            .connection_to(&to.node)
+            .ok_or(SendFault::NotConnected)?;
         let control = self.reply_control(id, from, to, tag, bare(reply));
         self.offer(now, id, &control)
     }

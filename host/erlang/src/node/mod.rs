@@ -160,8 +160,8 @@ impl Node {
     }
 
     /// The network ended a connection.
-    pub fn closed(&mut self, now: Instant, id: ConnectionId, why: impl ToString) {
-        self.close(now, id, Closed::Network(why.to_string()));
+    pub fn closed(&mut self, now: Instant, id: ConnectionId, why: &str) {
+        self.close(now, id, Closed::Network(why.to_owned()));
     }
 
     /// When [`Node::on_timer`] is due.
@@ -255,7 +255,12 @@ impl Node {
     }
 
     /// The same, for what a script sends.
-    fn offer(&mut self, now: Instant, id: ConnectionId, control: &Control) -> Result<(), SendFault> {
+    fn offer(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        control: &Control,
+    ) -> Result<(), SendFault> {
         let Some(entry) = self.connections.get_mut(&id) else {
             return Err(SendFault::NotConnected);
         };

@@ -121,7 +121,8 @@ impl Node {
     /// A socket to a node that was to be dialled is open.
     pub fn dialled(&mut self, now: Instant, name: &NodeName, tls: bool) -> Option<ConnectionId> {
         let dial = self.peers.dials.get_mut(name)?;
-        if dial.state != DialState::Opening || self.connections.len() >= self.config.limits.connections
+        if dial.state != DialState::Opening
+            || self.connections.len() >= self.config.limits.connections
         {
             return None;
         }
@@ -164,7 +165,10 @@ impl Node {
             return None;
         }
         let limits = self.config.limits.connection();
-        Some(self.add(Connection::accept(now, tls, limits, self.ours.clone()), None))
+        Some(self.add(
+            Connection::accept(now, tls, limits, self.ours.clone()),
+            None,
+        ))
     }
 
     fn add(&mut self, connection: Connection, name: Option<NodeName>) -> ConnectionId {
@@ -266,7 +270,8 @@ impl Node {
             (Err(failure), ..) => {
                 // It must not be taken for the end of a connection that we have or open.
                 if let Some(entry) = self.connections.remove(&id) {
-                    self.outputs.push_back(Output::Farewell(id, entry.connection.outbox));
+                    self.outputs
+                        .push_back(Output::Farewell(id, entry.connection.outbox));
                 }
                 self.written.remove(&id);
                 self.outputs.push_back(Output::Event(Event::Failed {
@@ -331,7 +336,8 @@ impl Node {
         if !stays && beaten() {
             self.peers.active = best.cloned();
             let node = self.peers.active.clone();
-            self.outputs.push_back(Output::Event(Event::Active { node }));
+            self.outputs
+                .push_back(Output::Event(Event::Active { node }));
         }
     }
 }

@@ -110,7 +110,7 @@ impl Processes {
         Reference {
             node: self.node.clone(),
             creation: self.creation,
-            ids: Words::of_three(words),
+            ids: Words::from(words),
         }
     }
 
@@ -158,7 +158,11 @@ impl Processes {
             return;
         };
         let new = self.start(role);
-        for number in self.names.values_mut().chain([&mut self.own, &mut self.rpc]) {
+        for number in self
+            .names
+            .values_mut()
+            .chain([&mut self.own, &mut self.rpc])
+        {
             if *number == id {
                 *number = new;
             }
@@ -193,7 +197,9 @@ impl Node {
 
     /// A process's pid.
     pub fn pid(&self, process: &Process) -> Option<Pid> {
-        self.processes.id_of(process).map(|id| self.processes.pid(id))
+        self.processes
+            .id_of(process)
+            .map(|id| self.processes.pid(id))
     }
 
     /// The pid that is registered with a name.

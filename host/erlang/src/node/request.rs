@@ -134,7 +134,15 @@ impl Node {
             Who::Name(to) => Control::RegSend { from, to, message },
         };
         let kind = Kind::Server(server);
-        self.ask(now, connection, id, reference, &[monitor, send], kind, deadline)
+        self.ask(
+            now,
+            connection,
+            id,
+            reference,
+            &[monitor, send],
+            kind,
+            deadline,
+        )
     }
 
     fn request_id(&mut self) -> RequestId {
@@ -398,27 +406,45 @@ impl Node {
     }
 }
 
-/// The result in a reason of `erpc:execute_call`: `{Result, return, Value}`, or what it failed with.
+/// The result in a reason of `erpc:execute_call`, as `rpc:call` gives it: what was returned or thrown, or the reason of its
+/// `{badrpc, Reason}`.
 fn returned(result: &Reference, reason: &TermBytes) -> Result<TermBytes, RequestFault> {
-    let failed = || RequestFault::Failed(reason.clone());
     let read = || {
+        let mut scanner = Scanner::default();
         let mut reader = Reader::new(bare(reason), &[]);
         let arity = reader.tuple().ok()?;
         let carried = reader.reference().ok()?;
         let class = reader.atom().ok()?;
-        let value = reader.any(&mut Scanner::default()).ok()?;
-        (carried == *result).then(|| (arity, class, term(|out| out.extend_from_slice(value))))
+        let value = reader.any(&mut scanner).ok()?;
+        let stack = match arity {
+            3 => None,
+            4 => Some(reader.any(&mut scanner).ok()?),
+            _ => return None,
+        };
+        (carried == *result).then_some((class, value, stack))
     };
     match read() {
-        Some((3, class, value)) if class == "return" => Ok(value),
-        // {Result, throw | exit, Reason} and {Result, error, Reason, Stack}: what rpc:call makes of them.
-        Some((_, class, value)) => Err(RequestFault::Failed(term(|out| {
-            write::tuple(out, 2);
-            write::atom(out, &class);
-            out.extend_from_slice(bare(&value));
-        }))),
-        None => Err(failed()),
+        Some((class, value, None)) if class == "return" || class == "throw" => {
+            Ok(term(|out| out.extend_from_slice(value)))
+        }
+        Some((_, value, stack)) => Err(RequestFault::Failed(exit(value, stack))),
+        None => Err(RequestFault::Failed(exit(bare(reason), None))),
     }
+}
+
+/// `{'EXIT', Reason}` or `{'EXIT', {Reason, Stack}}`.
+fn exit(reason: &[u8], stack: Option<&[u8]>) -> TermBytes {
+    term(|out| {
+        write::tuple(out, 2);
+        write::atom(out, "EXIT");
+        if let Some(stack) = stack {
+            write::tuple(out, 2);
+            out.extend_from_slice(reason);
+            out.extend_from_slice(stack);
+        } else {
+            out.extend_from_slice(reason);
+        }
+    })
 }
 
 /// The reason in `{badrpc, Reason}`.

@@ -250,7 +250,9 @@ impl Node {
                 write::atom(out, "notsup");
             })
         };
-        let own = self.whereis("net_kernel").unwrap_or_else(|| self.processes.rpc());
+        let own = self
+            .whereis("net_kernel")
+            .unwrap_or_else(|| self.processes.rpc());
         let control = self.reply_control(connection, own, &from, &tag, bare(&reply));
         let _ = self.put(now, connection, &control);
     }

@@ -22,7 +22,9 @@ impl Node {
         if to.node == self.ours.name {
             return self.send_here(self.processes.by_pid(to), from, message);
         }
-        let id = self.connection_to(&to.node).ok_or(SendFault::NotConnected)?;
+        let id = self
+            .connection_to(&to.node)
+            .ok_or(SendFault::NotConnected)?;
         let control = Control::Send {
             from: Some(from),
             to: to.clone(),
@@ -62,7 +64,9 @@ impl Node {
         message: TermBytes,
     ) -> Result<(), SendFault> {
         let from = self.pid(from).ok_or(SendFault::NoProcess)?;
-        let id = self.connection_to(&to.node).ok_or(SendFault::NotConnected)?;
+        let id = self
+            .connection_to(&to.node)
+            .ok_or(SendFault::NotConnected)?;
         let to = to.clone();
         self.offer(now, id, &Control::AliasSend { from, to, message })
     }

@@ -156,6 +156,9 @@ mod tests {
         for sequence in 0..MAX_MESSAGES as u64 {
             assert_eq!(fragments.first(sequence, 2, vec![], b""), Ok(None));
         }
-        assert_eq!(fragments.first(9999, 2, vec![], b""), Err(BadFragment::Full(10)));
+        assert_eq!(
+            fragments.first(9999, 2, vec![], b""),
+            Err(BadFragment::Full(10))
+        );
     }
 }

@@ -33,7 +33,7 @@ impl AtomCache {
         let flags = cursor.take(count / 2 + 1).ok_or(BadTerm::Short)?;
         let nibble = |index: usize| {
             let byte = flags.get(index / 2).copied().unwrap_or_default();
-            if index % 2 == 0 { byte & 15 } else { byte >> 4 }
+            byte >> (index % 2 * 4) & 15
         };
         let long = nibble(count) & 1 == 1;
         let mut atoms = Vec::with_capacity(count);
@@ -115,6 +115,9 @@ mod tests {
         let read = |cache: &mut AtomCache, bytes: &[u8]| cache.read(&mut Cursor::new(bytes));
         assert_eq!(read(&mut cache, &[1, 0, 9]), Err(BadTerm::Cache(0)));
         assert_eq!(read(&mut cache, &[255, 1]), Err(BadTerm::Short));
-        assert_eq!(read(&mut cache, &[1, 8, 0, 2, 0xff, 0xff]), Err(BadTerm::Atom));
+        assert_eq!(
+            read(&mut cache, &[1, 8, 0, 2, 0xff, 0xff]),
+            Err(BadTerm::Atom)
+        );
     }
 }

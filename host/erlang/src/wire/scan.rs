@@ -73,7 +73,14 @@ impl Scanner {
         atoms: &Atoms,
         out: &mut Vec<u8>,
     ) -> Result<usize, BadTerm> {
-        self.walk(bytes, Some(Copy { atoms, out, from: 0 }))
+        self.walk(
+            bytes,
+            Some(Copy {
+                atoms,
+                out,
+                from: 0,
+            }),
+        )
     }
 
     fn walk(&mut self, bytes: &[u8], mut copy: Option<Copy<'_>>) -> Result<usize, BadTerm> {
@@ -235,11 +242,7 @@ fn fun(
 }
 
 /// Steps over an atom; a reference to the cache is written out in the copy.
-fn atom(
-    cursor: &mut Cursor<'_>,
-    bytes: &[u8],
-    copy: &mut Option<Copy<'_>>,
-) -> Result<(), BadTerm> {
+fn atom(cursor: &mut Cursor<'_>, bytes: &[u8], copy: &mut Option<Copy<'_>>) -> Result<(), BadTerm> {
     let at = bytes.len() - cursor.rest().len();
     let tag = cursor.u8().ok_or(BadTerm::Short)?;
     let length = match tag {

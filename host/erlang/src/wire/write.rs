@@ -28,7 +28,10 @@ pub(crate) fn integer(out: &mut Vec<u8>, number: u64) {
         }
         _ => {
             let bytes = number.to_le_bytes();
-            let count = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
+            let count = bytes
+                .iter()
+                .rposition(|byte| *byte != 0)
+                .map_or(1, |last| last + 1);
             out.extend([b'n', count as u8, 0]);
             out.extend(bytes.iter().take(count));
         }
@@ -37,7 +40,10 @@ pub(crate) fn integer(out: &mut Vec<u8>, number: u64) {
 
 /// An atom; what is beyond 255 characters is cut off.
 pub(crate) fn atom(out: &mut Vec<u8>, text: &str) {
-    let end = text.char_indices().nth(255).map_or(text.len(), |(at, _)| at);
+    let end = text
+        .char_indices()
+        .nth(255)
+        .map_or(text.len(), |(at, _)| at);
     let bytes = text.as_bytes().get(..end).unwrap_or_default();
     match u8::try_from(bytes.len()) {
         Ok(length) => out.extend([b'w', length]),
