@@ -465,7 +465,7 @@ fn messages_monitors_links_and_exits_go_both_ways() {
         "P = rpc:call('{OURS}', erlang, whereis, [greetings]), R = monitor(process, P), exit(P, kill), {noproc}"
     );
     assert_eq!(erlang.eval(&killed), "killed");
-    ours.handle.exit(&me, from.clone(), atom("go")).unwrap();
+    ours.handle.exit(&me, from, atom("go")).unwrap();
     assert_eq!(
         erlang.eval("receive {'EXIT', _, W} -> W after 2000 -> none end"),
         "go"
