@@ -60,6 +60,22 @@ pub(crate) const TESTS: &[Package] = &[
     },
 ];
 
+/// What the comparison needs beside the compiler.
+pub(crate) const BENCH: &[Package] = &[
+    Package {
+        name: "kamailio",
+        proof: "kamailio",
+    },
+    Package {
+        name: "kamailio-lua-modules",
+        proof: "/usr/share/doc/kamailio-lua-modules",
+    },
+    Package {
+        name: "util-linux",
+        proof: "taskset",
+    },
+];
+
 /// Make sure that there is a C compiler and linker.
 pub(crate) fn compiler() -> Result<()> {
     let missing = install(COMPILER)?;

@@ -1,4 +1,4 @@
-//! Building guests: target/guests/NAME.wasm for each folder of examples/ and tests/guests/.
+//! Building guests: target/guests/NAME.wasm for each folder of examples/, tests/guests/ and host/xtask/bench/.
 //!
 //! The language is told by what is in the folder: a Cargo.toml is Rust, a *.c file is C, a *.js file is JavaScript. Rust and C
 //! guests are core modules with their world inside (the host makes the component); JavaScript comes out as a component.
@@ -31,7 +31,7 @@ enum Language {
 /// Every guest of the workspace, by name.
 pub(crate) fn all() -> Result<Vec<Guest>> {
     let mut guests = Vec::new();
-    for parent in ["examples", "tests/guests"] {
+    for parent in ["examples", "tests/guests", "host/xtask/bench"] {
         let Ok(entries) = fs::read_dir(workspace::root().join(parent)) else {
             continue;
         };
@@ -88,7 +88,7 @@ pub(crate) fn build(names: &[String]) -> Result<Vec<PathBuf>> {
     for name in names {
         ensure!(
             guests.iter().any(|guest| guest.name == *name),
-            "there is no guest {name} in examples/ or tests/guests/"
+            "there is no guest {name} in examples/, tests/guests/ or host/xtask/bench/"
         );
     }
     let out = workspace::guests();

@@ -10,6 +10,7 @@ mod bindings;
 mod debian;
 mod fuzz;
 mod guests;
+mod micro;
 mod run;
 mod schema;
 mod suite;
@@ -57,10 +58,11 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Run the benchmarks and print their table.
+    /// Measure Switchhook beside Kamailio (`bench -- --help` tells how); `bench micro [FILTER]` runs the criterion benches.
     Bench {
-        /// Only benchmarks whose name contains this.
-        filter: Option<String>,
+        /// Works and options of the comparison.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
     },
     /// Build and run the fuzz targets.
     Fuzz {
@@ -91,7 +93,7 @@ fn task(task: Task) -> anyhow::Result<()> {
         Task::Guests { names } => guests::build(&names).map(drop),
         Task::Bindings { check } => bindings::bindings(check),
         Task::Schema { check } => schema::schema(check),
-        Task::Bench { filter } => bench::bench(filter.as_deref()),
+        Task::Bench { args } => bench::bench(&args),
         Task::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref(), 0),
         Task::Tools => {
             let missing = debian::install(debian::TESTS)?;

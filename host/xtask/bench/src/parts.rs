@@ -1,0 +1,60 @@
+//! What Switchhook does at scale: memory, a million contacts, two lanes, too much load. Each part is a few figures beside what
+//! they should be.
+
+mod lanes;
+mod memory;
+mod million;
+mod overload;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::load::Caller;
+use crate::results::Line;
+use crate::servers::{Setup, Side, Stable};
+use crate::works::Work;
+
+/// A part, by its name on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Bytes of a contact and of a transaction that has ended.
+    Memory,
+    /// A million contacts: registering, looking up, expiring.
+    Million,
+    /// One lane and two.
+    Lanes,
+    /// Twice the load that can be carried, for a minute.
+    Overload,
+}
+
+impl Part {
+    /// Its name on the command line and in results.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Part::Memory => "memory",
+            Part::Million => "million",
+            Part::Lanes => "lanes",
+            Part::Overload => "overload",
+        }
+    }
+
+    /// Measure it.
+    pub(crate) fn measure(self, stable: &Stable, caller: &Caller) -> Result<Vec<Line>> {
+        match self {
+            Part::Memory => memory::measure(stable, caller),
+            Part::Million => million::measure(stable, caller),
+            Part::Lanes => lanes::measure(stable, caller),
+            Part::Overload => overload::measure(stable, caller),
+        }
+    }
+}
+
+/// How a server is started for a work.
+fn setup(side: Side, work: Work, sets: &[&str]) -> Setup {
+    Setup {
+        side,
+        script: work.script(),
+        users: 0,
+        sets: sets.iter().map(|set| (*set).to_owned()).collect(),
+    }
+}

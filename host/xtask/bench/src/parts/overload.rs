@@ -1,0 +1,70 @@
+//! Twice the load that can be carried, for a minute: what still gets through, and how soon all is well again.
+
+use anyhow::Result;
+
+use crate::load::{Caller, Pace, Second};
+use crate::results::Line;
+use crate::rounds::AT_ONCE;
+use crate::servers::{Side, Stable};
+use crate::works::Work;
+
+const WORK: Work = Work::Call;
+const SECONDS: f64 = 60.0;
+
+/// Latency that counts as well, p99 in microseconds.
+const WELL: f64 = 50_000.0;
+
+pub(super) fn measure(stable: &Stable, caller: &Caller) -> Result<Vec<Line>> {
+    let server = stable.start(&super::setup(Side::Switchhook, WORK, &[]))?;
+    let peak = caller
+        .load(&server, WORK, Pace::Closed(AT_ONCE), 10.0, 2.0)?
+        .figures
+        .rate;
+    let over = caller.load(&server, WORK, Pace::Rate(2.0 * peak), SECONDS, 0.0)?;
+    let after = caller.load(&server, WORK, Pace::Rate(peak / 2.0), 20.0, 0.0)?;
+    let figures = &over.figures;
+    let asked = figures.offered as f64 / figures.seconds;
+    let part = |value: f64| format!("{:.0} % of peak", value * 100.0);
+    Ok(vec![
+        Line::plain("peak, calls a second", format!("{peak:.0}")),
+        Line::plain("calls a second that were asked for", format!("{asked:.0}")),
+        Line::at_least("goodput in that minute", figures.rate / peak, 0.9, part),
+        Line::at_most(
+            "back to normal at half load",
+            back(&after.figures.series) as f64,
+            5.0,
+            |seconds| format!("{seconds:.0} s"),
+        ),
+    ])
+}
+
+/// Seconds until no call fails any more and latency is well.
+fn back(series: &[Second]) -> u64 {
+    let ill = series
+        .iter()
+        .rev()
+        .find(|second| second.failed > 0 || second.p99 > WELL);
+    ill.map_or(0, |last| last.second + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_ill_second_counts() {
+        let second = |second, failed, p99| Second {
+            second,
+            failed,
+            p99,
+            ..Second::default()
+        };
+        assert_eq!(back(&[second(0, 0, 900.0), second(1, 0, 800.0)]), 0);
+        let series = [
+            second(0, 5, 9e6),
+            second(1, 0, 90_000.0),
+            second(2, 0, 900.0),
+        ];
+        assert_eq!(back(&series), 2);
+    }
+}

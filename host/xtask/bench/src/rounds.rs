@@ -1,0 +1,211 @@
+//! The comparison: every side in turn, several rounds, the order turned around each time.
+//!
+//! All servers of a work live through all of its rounds, so that memory is warm; those whose turn it is not are idle. The
+//! clean-up of what a round leaves behind falls between the rounds and after the last one; it is on the bill too, as the
+//! difference between all that a server used and all that it would have used idle.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use serde::Serialize;
+
+use crate::load::{Caller, Measured, Pace};
+use crate::servers::{Server, Setup, Side, Stable};
+use crate::works::Work;
+
+/// Timer J of RFC 3261 and a little: after that nothing is left of a transaction.
+const CLEANED_UP: Duration = Duration::from_secs(36);
+
+/// How long an idle server is looked at.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// Calls at once where as much as possible is asked.
+pub(crate) const AT_ONCE: u32 = 64;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// Seconds of each measurement.
+    pub(crate) seconds: f64,
+    /// Seconds of load before it.
+    pub(crate) warmup: f64,
+    /// Measurements of each side.
+    pub(crate) rounds: usize,
+    /// Whether to wait for the end of all transactions and put it on the bill.
+    pub(crate) clean_up: bool,
+}
+
+/// What was measured of one side.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Course {
+    /// Whose it is.
+    pub(crate) side: Side,
+    /// Round by round, as fast as it goes.
+    pub(crate) full: Vec<Measured>,
+    /// Round by round, half of what Kamailio's native script can.
+    pub(crate) half: Vec<Measured>,
+    /// Processor microseconds a call from start to clean-up.
+    pub(crate) whole_us: Option<f64>,
+    /// Bytes of memory before the first round.
+    pub(crate) memory_before: u64,
+    /// Bytes of memory after the last round.
+    pub(crate) memory_after: u64,
+}
+
+struct Entry {
+    server: Server,
+    course: Course,
+    /// Processor time that it uses in a second without any load.
+    idle: f64,
+    used: Duration,
+    since: Instant,
+    calls: u64,
+}
+
+/// Measure one work on these sides.
+pub(crate) fn compare(
+    stable: &Stable,
+    caller: &Caller,
+    work: Work,
+    sides: &[Side],
+    plan: Plan,
+) -> Result<Vec<Course>> {
+    let mut entries = Vec::new();
+    for side in sides {
+        let setup = Setup {
+            side: *side,
+            script: work.script(),
+            users: work.users(),
+            sets: Vec::new(),
+        };
+        entries.push(Entry::new(stable.start(&setup)?)?);
+    }
+    let mut half = None;
+    for round in 0..plan.rounds {
+        for entry in in_turn(&mut entries, round) {
+            entry.full(caller, work, plan)?;
+        }
+        // the same rate for everyone, from the first round on
+        let rate = *half.get_or_insert(half_of_native(&entries));
+        for entry in in_turn(&mut entries, round) {
+            entry.half(caller, work, plan, rate)?;
+        }
+    }
+    for entry in &mut entries {
+        entry.course.memory_after = entry.server.memory();
+    }
+    if plan.clean_up {
+        if work.leaves_transactions() {
+            thread::sleep(CLEANED_UP);
+        }
+        for entry in &mut entries {
+            entry.close()?;
+        }
+    }
+    Ok(entries.into_iter().map(|entry| entry.course).collect())
+}
+
+/// In order, or turned around in every second round.
+fn in_turn(entries: &mut [Entry], round: usize) -> Vec<&mut Entry> {
+    let mut turn: Vec<&mut Entry> = entries.iter_mut().collect();
+    if round % 2 == 1 {
+        turn.reverse();
+    }
+    turn
+}
+
+/// Half the rate of Kamailio's native script; of the slowest, where that one is not measured.
+fn half_of_native(entries: &[Entry]) -> f64 {
+    let rate = |entry: &Entry| entry.course.full.first().map(|first| first.figures.rate);
+    let native = entries
+        .iter()
+        .find(|entry| entry.course.side == Side::Native)
+        .and_then(rate);
+    let slowest = || {
+        entries
+            .iter()
+            .filter_map(rate)
+            .fold(f64::INFINITY, f64::min)
+    };
+    native.unwrap_or_else(slowest) / 2.0
+}
+
+impl Entry {
+    fn new(server: Server) -> Result<Entry> {
+        let before = server.cpu()?;
+        let watched = Instant::now();
+        thread::sleep(IDLE);
+        let used = server.cpu()?;
+        Ok(Entry {
+            course: Course {
+                side: server.side,
+                full: Vec::new(),
+                half: Vec::new(),
+                whole_us: None,
+                memory_before: server.memory(),
+                memory_after: 0,
+            },
+            idle: (used - before).as_secs_f64() / watched.elapsed().as_secs_f64(),
+            used,
+            since: Instant::now(),
+            calls: 0,
+            server,
+        })
+    }
+
+    fn full(&mut self, caller: &Caller, work: Work, plan: Plan) -> Result<()> {
+        let pace = Pace::Closed(AT_ONCE);
+        let measured = caller.load(&self.server, work, pace, plan.seconds, plan.warmup)?;
+        self.tell(work, "full", &measured);
+        let (failed, done) = (measured.figures.failed, measured.figures.completed);
+        // a comparison of servers of which one does not do the work is none
+        ensure!(
+            failed < done / 100,
+            "{failed} calls failed beside {done} that did not: {:?}",
+            measured.figures.reasons
+        );
+        self.calls += measured.figures.all.completed;
+        self.course.full.push(measured);
+        Ok(())
+    }
+
+    fn half(&mut self, caller: &Caller, work: Work, plan: Plan, rate: f64) -> Result<()> {
+        if self.course.side == Side::Echo {
+            return Ok(());
+        }
+        let pace = Pace::Rate(rate);
+        let measured = caller.load(&self.server, work, pace, plan.seconds, plan.warmup)?;
+        self.tell(work, "half", &measured);
+        self.calls += measured.figures.all.completed;
+        self.course.half.push(measured);
+        Ok(())
+    }
+
+    /// The bill for all that it did, idling taken off.
+    fn close(&mut self) -> Result<()> {
+        let used = (self.server.cpu()? - self.used).as_secs_f64();
+        let idle = self.idle * self.since.elapsed().as_secs_f64();
+        if self.course.side != Side::Echo {
+            self.course.whole_us = Some((used - idle) * 1e6 / self.calls as f64);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, work: Work, load: &str, measured: &Measured) {
+        let figures = &measured.figures;
+        let failed = match figures.failed {
+            0 => String::new(),
+            some => format!("  {some} FAILED: {:?}", figures.reasons),
+        };
+        eprintln!(
+            "{:14} {load} {:24} {:7.2} us  {:8.0}/s  p99 {:6.0} us  busy {:3.0} %{failed}",
+            work.name(),
+            self.course.side.title(),
+            measured.cpu_us(),
+            figures.rate,
+            figures.latency_us.p99,
+            measured.busy() * 100.0
+        );
+    }
+}
