@@ -32,9 +32,9 @@ fn with(changes: &[(&str, &str)]) -> String {
 #[test]
 fn a_top_via_learns_where_it_came_from() {
     let (msg, mut edits) = (request(), Edits::default());
-    edits.set_via_param(&msg, b"rport", b"5070").unwrap();
+    edits.set_via_params(&msg, [(b"rport", b"5070")]).unwrap();
     edits
-        .set_via_param(&msg, b"received", b"192.0.2.9")
+        .set_via_params(&msg, [(b"received", b"192.0.2.9")])
         .unwrap();
     let via = edits.view(&msg).via().unwrap();
     assert_eq!(via.received(), "192.0.2.9".parse().ok());
@@ -139,7 +139,7 @@ fn a_value_cannot_carry_a_header_or_a_message_with_it() {
         ));
         assert!(
             edits
-                .set_via_param(&msg, b"received", value.as_bytes())
+                .set_via_params(&msg, [(b"received", value.as_bytes())])
                 .is_err()
         );
         assert!(
@@ -301,7 +301,7 @@ fn errors_of_edits_say_what_came() {
 fn an_answer_has_what_the_request_had() {
     let msg = request();
     let mut edits = Edits::default();
-    edits.set_via_param(&msg, b"rport", b"5070").unwrap();
+    edits.set_via_params(&msg, [(b"rport", b"5070")]).unwrap();
     let answer = response(edits.view(&msg), 486, "Busy Here", Some("us"))
         .header(b"Retry-After", b"5")
         .unwrap()

@@ -196,6 +196,15 @@ proptest! {
         render(&msg, &edits, &mut out);
         prop_assert_eq!(out.escape_ascii().to_string(), model.bytes().escape_ascii().to_string());
 
+        // It says where each field stands.
+        let (mut placed, mut fields) = (Vec::new(), Vec::new());
+        edits.view(&msg).render_placed(&mut placed, |field| fields.push(field));
+        prop_assert_eq!(&placed, &out);
+        let part = |[from, to]: [u32; 2]| out.get(from as usize..to as usize).unwrap();
+        let placed: Vec<_> = fields.iter().map(|f| (f.id, part(f.name), part(f.value))).collect();
+        let shown: Vec<_> = edits.view(&msg).fields().map(|f| (f.id, f.name, f.value)).collect();
+        prop_assert_eq!(placed, shown);
+
         // Read anew, it is the same message.
         let again = Message::parse(out.into()).unwrap();
         let anew: Vec<_> = again.fields().map(|f| (f.id, f.name, f.value)).collect();
@@ -204,6 +213,25 @@ proptest! {
         prop_assert_eq!(again.body(), edits.view(&msg).body());
         prop_assert_eq!(again.request_uri(), edits.view(&msg).request_uri());
         prop_assert_eq!((again.status(), again.reason()), (edits.view(&msg).status(), edits.view(&msg).reason()));
+    }
+
+    #[test]
+    fn parameters_of_the_via_set_at_once_are_as_one_after_the_other(
+        msg in message(),
+        before in op(),
+        names in pick(&[["received", "rport"], ["rport", "received"], ["x", "branch"]]),
+    ) {
+        let mut edits = Edits::default();
+        Model::of(&msg).apply(&before, &msg, &mut edits);
+        let [first, second] = names.map(|name| (name.as_bytes(), &b"1"[..]));
+        let mut one_by_one = edits.clone();
+        let single = one_by_one.set_via_params(&msg, [first]);
+        let single = single.and_then(|()| one_by_one.set_via_params(&msg, [second]));
+        prop_assert_eq!(edits.set_via_params(&msg, [first, second]).is_ok(), single.is_ok());
+        let (mut out, mut expected) = (Vec::new(), Vec::new());
+        render(&msg, &edits, &mut out);
+        render(&msg, &one_by_one, &mut expected);
+        prop_assert_eq!(out, expected);
     }
 
     #[test]

@@ -84,10 +84,15 @@ impl Default for SlotId {
 impl Slot {
     #[inline]
     pub(crate) fn name(self, bytes: &[u8]) -> &[u8] {
-        let start = self.start as usize;
-        bytes
-            .get(start..start + usize::from(self.name_len))
-            .unwrap_or_default()
+        self.name_span().of(bytes)
+    }
+
+    #[inline]
+    pub(crate) fn name_span(self) -> Span {
+        Span {
+            start: self.start,
+            end: self.start.saturating_add(self.name_len.into()),
+        }
     }
 }
 

@@ -51,7 +51,7 @@ pub use malformed::{Excerpt, Fault, Malformed};
 pub use method::Method;
 pub use nameaddr::NameAddr;
 pub use number::{CSeq, seconds};
-pub use render::render;
+pub use render::{Placed, render};
 pub use response::{ResponseBuilder, reason_phrase, refuse, response};
 pub(crate) use rough::{RoughField, rough_fields};
 pub(crate) use token::split_value;

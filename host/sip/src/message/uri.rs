@@ -3,10 +3,11 @@
 //! Borrowed slices only, nothing is unescaped while reading. RFC 3261 19.1, RFC 3966, RFC 5118 (IPv6, and its erratum of
 //! three colons that must be accepted and never written).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::malformed::{Fault, Malformed};
 use super::token::{Params, cut, decimal, is_host_byte, take_while};
+use crate::address::ipv4;
 
 /// A URI's scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -271,14 +272,14 @@ pub fn host_ip(host: &[u8]) -> Option<IpAddr> {
     if bare.len() > 46 {
         return None;
     }
-    let text = std::str::from_utf8(bare).ok()?;
     if memchr::memchr(b':', bare).is_none() {
         return if bare.len() == host.len() {
-            text.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
+            ipv4(bare).map(IpAddr::V4)
         } else {
             None
         };
     }
+    let text = std::str::from_utf8(bare).ok()?;
     if let Ok(address) = text.parse::<Ipv6Addr>() {
         return Some(IpAddr::V6(address));
     }

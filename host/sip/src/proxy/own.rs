@@ -18,6 +18,8 @@ struct Listening {
     address: SocketAddr,
     /// What we write into Via and Record-Route; lower case.
     host: Box<[u8]>,
+    /// The same as an address, where it is one.
+    ip: Option<IpAddr>,
     port: u16,
 }
 
@@ -33,6 +35,7 @@ impl Own {
         self.interfaces.push(Listening {
             address,
             host: host.to_ascii_lowercase().into_boxed_slice(),
+            ip: host_ip(host),
             port: port.unwrap_or(transport.default_port()),
         });
     }
@@ -105,7 +108,7 @@ impl Own {
 impl Listening {
     fn is_host(&self, host: &[u8], address: Option<IpAddr>) -> bool {
         match address {
-            Some(_) => address == host_ip(&self.host),
+            Some(_) => address == self.ip,
             None => self.host.eq_ignore_ascii_case(host),
         }
     }

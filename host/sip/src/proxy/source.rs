@@ -1,8 +1,6 @@
 //! Where a request came from, noted in its top Via. RFC 3261 18.2.1, RFC 3581 section 4.
 
-use std::fmt::Display;
-use std::io::{Cursor, Write as _};
-
+use crate::address::AddressText;
 use crate::flow::Source;
 use crate::message::{EditError, Edits, Message, host_ip};
 
@@ -20,25 +18,18 @@ pub fn mark_source(
     let address = source.remote.ip().to_canonical();
     let rport = force_rport || via.params.get(b"rport").is_some();
     let differs = host_ip(via.host) != Some(address);
-    if differs || rport || via.params.get(b"received").is_some() {
-        set(request, edits, b"received", address)?;
-    }
+    let received = rport || differs || via.params.get(b"received").is_some();
+    let address = AddressText::ip(address);
     if rport {
-        set(request, edits, b"rport", source.remote.port())?;
+        let port = AddressText::number(source.remote.port());
+        let params = [
+            (&b"received"[..], address.as_bytes()),
+            (b"rport", port.as_bytes()),
+        ];
+        edits.set_via_params(request, params)
+    } else if received {
+        edits.set_via_params(request, [(b"received", address.as_bytes())])
+    } else {
+        Ok(())
     }
-    Ok(())
-}
-
-/// An address or a port, written on the stack: the longest IPv6 address takes 45 bytes.
-fn set(
-    request: &Message,
-    edits: &mut Edits,
-    name: &[u8],
-    value: impl Display,
-) -> Result<(), EditError> {
-    let mut text = Cursor::new([0; 48]);
-    let _ = write!(text, "{value}");
-    let len = usize::try_from(text.position()).unwrap_or(0);
-    let text = text.get_ref().get(..len).unwrap_or_default();
-    edits.set_via_param(request, name, text)
 }

@@ -70,13 +70,24 @@ fn host(out: &mut String, host: &[u8]) {
         Some(std::net::IpAddr::V6(address)) => {
             let _ = write!(out, "[{address}]");
         }
-        _ => out.push_str(&String::from_utf8_lossy(host).to_ascii_lowercase()),
+        _ => {
+            let from = out.len();
+            out.push_str(&String::from_utf8_lossy(host));
+            if let Some(host) = out.get_mut(from..) {
+                host.make_ascii_lowercase();
+            }
+        }
     }
 }
 
 /// Bytes that may stand in a user part stay (RFC 3261 25.1 unreserved and user-unreserved, and letters beyond ASCII as they
 /// are met), all others are escaped. `%` itself is one of these, so different bytes never get the same text.
 fn escape(out: &mut String, bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && bytes.iter().all(u8::is_ascii_alphanumeric)
+    {
+        return out.push_str(text);
+    }
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             let plain = c.is_ascii_alphanumeric()

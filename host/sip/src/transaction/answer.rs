@@ -6,9 +6,8 @@ use bytes::Bytes;
 
 use super::names::Tag;
 use crate::flow::{Destination, Source};
-use crate::message::{
-    EditError, Edits, HeaderId, Message, ResponseBuilder, Rport, View, reason_phrase,
-};
+use crate::message::{EditError, Edits, HeaderId, Message, ResponseBuilder, View, reason_phrase};
+use crate::proxy::mark_source;
 
 /// Where the answers to this request go (s.18.2.2, RFC 3581 s.4): back on the flow it came on; over UDP to the port it came from
 /// if its sender asked for that with `rport`, else to the port in its Via. `maddr` is not followed: it would let
@@ -25,22 +24,6 @@ pub fn reply_to(request: &Message, source: &Source) -> Destination {
         way.remote = SocketAddr::new(source.remote.ip(), port);
     }
     way
-}
-
-/// Notes in the top Via where the request came from (s.18.2.1, RFC 3581 s.4): `received` when sent-by is not that address
-/// or `rport` was asked for, and the value of `rport`.
-pub fn mark_source(request: &Message, source: &Source, edits: &mut Edits) -> Result<(), EditError> {
-    let via = request.via()?;
-    let asked = matches!(via.rport(), Some(Rport::Asked));
-    if asked || via.ip() != Some(source.remote.ip()) {
-        let received = source.remote.ip().to_string();
-        edits.set_via_param(request, b"received", received.as_bytes())?;
-    }
-    if asked {
-        let port = source.remote.port().to_string();
-        edits.set_via_param(request, b"rport", port.as_bytes())?;
-    }
-    Ok(())
 }
 
 /// Buffers for building messages, used again and again.
@@ -62,7 +45,7 @@ impl Scratch {
         extra: &[(&[u8], &[u8])],
     ) -> Result<Bytes, EditError> {
         self.edits.clear();
-        mark_source(request, source, &mut self.edits)?;
+        mark_source(request, &mut self.edits, source, false)?;
         let reason = if reason.is_empty() {
             reason_phrase(status)
         } else {
@@ -148,30 +131,5 @@ mod tests {
             reply_to(&via, &from(Transport::Tcp)),
             from(Transport::Tcp).back()
         );
-    }
-
-    #[test]
-    fn the_via_notes_where_the_request_came_from() {
-        for (via, noted) in [
-            (
-                "SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1",
-                "SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK1;received=192.0.2.7",
-            ),
-            (
-                "SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1",
-                "SIP/2.0/UDP 192.0.2.7;branch=z9hG4bK1",
-            ),
-            (
-                "SIP/2.0/UDP 192.0.2.7;rport;branch=z9hG4bK1",
-                "SIP/2.0/UDP 192.0.2.7;rport=40001;branch=z9hG4bK1;received=192.0.2.7",
-            ),
-        ] {
-            let request = request(via);
-            let mut edits = Edits::default();
-            mark_source(&request, &from(Transport::Udp), &mut edits).unwrap();
-            let view = View::new(&request, &edits);
-            let text = view.header(HeaderId::Via).unwrap();
-            assert_eq!(std::str::from_utf8(text).unwrap(), noted);
-        }
     }
 }

@@ -55,8 +55,7 @@ pub(crate) fn needed(msg: &Message) -> Result<usize, Malformed> {
 pub(crate) fn edit(msg: &Message, edits: &mut Edits) -> Result<(), EditError> {
     edits.clear();
     edits.set_request_uri(msg, b"sip:bob@192.0.2.42:5060;transport=udp")?;
-    edits.set_via_param(msg, b"received", b"192.0.2.17")?;
-    edits.set_via_param(msg, b"rport", b"5060")?;
+    edits.set_via_params(msg, [(b"received", b"192.0.2.17"), (b"rport", b"5060")])?;
     edits.prepend_value(
         msg,
         HeaderId::Via,

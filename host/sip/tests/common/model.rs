@@ -244,7 +244,7 @@ impl Model {
                 assert_eq!(removed, self.remove_first(*id));
             }
             Op::ViaParam(name, value) => {
-                edits.set_via_param(msg, name, value)?;
+                edits.set_via_params(msg, [(name, value)])?;
                 self.via_param(name, value);
             }
             Op::MaxForwards(hops) => {

@@ -171,6 +171,22 @@ impl Edits {
         Ok((slot, self.list.get(slot).map_or(0, Edit::at)))
     }
 
+    /// Where a line right below a field that is there is inserted, as [`Edits::place`] gives it.
+    pub(super) fn below(
+        &self,
+        msg: &Message,
+        position: Position,
+    ) -> Result<(usize, usize), EditError> {
+        let (slot, at) = self.place(msg, position)?;
+        Ok(match position.as_original() {
+            Some(original) => {
+                let below = self.list.partition_point(|edit| edit.at() <= original);
+                (below, original + 1)
+            }
+            None => (slot + 1, at),
+        })
+    }
+
     /// Sets the field's own edit, which stands at `slot` if there is one.
     pub(super) fn change(&mut self, slot: usize, position: Position, change: Change) {
         let Some(at) = position.as_original() else {

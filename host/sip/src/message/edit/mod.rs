@@ -150,14 +150,8 @@ impl Edits {
         name: &[u8],
         value: &[u8],
     ) -> Result<Position, EditError> {
-        let (slot, at) = self.place(msg, position)?;
-        match position.as_original() {
-            Some(original) => {
-                let below = self.list.partition_point(|edit| edit.at() <= original);
-                self.insert(below, original + 1, name, value)
-            }
-            None => self.insert(slot + 1, at, name, value),
-        }
+        let (slot, at) = self.below(msg, position)?;
+        self.insert(slot, at, name, value)
     }
 
     /// A new first value of that header, in a field of its own above its first one. Where there is none yet, a Via goes
@@ -169,13 +163,20 @@ impl Edits {
         value: &[u8],
     ) -> Result<Position, EditError> {
         let name = known(id)?.as_bytes();
-        if let Some((position, _)) = self.find(msg, id) {
-            return self.insert_before(msg, position, name, value);
+        if id == HeaderId::ContentLength {
+            return Err(EditError::ContentLength);
         }
-        match self.last(msg, HeaderId::Via) {
-            Some(via) if id != HeaderId::Via => self.insert_after(msg, via, name, value),
-            _ => self.prepend_field(msg, name, value),
-        }
+        let (slot, at) = match self.first(msg, id) {
+            Some(first) => self.place(msg, first)?,
+            None => match self
+                .last(msg, HeaderId::Via)
+                .filter(|_| id != HeaderId::Via)
+            {
+                Some(via) => self.below(msg, via)?,
+                None => (0, 0),
+            },
+        };
+        self.insert_line(slot, at, id, name, value)
     }
 
     /// Makes that the header's only value: its first field gets it, its others go; without any, one is added below.
@@ -199,7 +200,7 @@ impl Edits {
         name: &str,
         value: &[u8],
     ) -> Result<Position, EditError> {
-        let Some((first, _)) = self.find(msg, id) else {
+        let Some(first) = self.first(msg, id) else {
             return self.insert_line(
                 self.list.len(),
                 msg.index().slots().len(),
@@ -291,8 +292,8 @@ impl Edits {
             if rest.is_empty() {
                 self.remove(msg, position)?;
             } else {
-                let span = (whole.len() - rest.len(), whole.len());
-                self.replace_parts(msg, position, text, [span, (0, 0)], &[])?;
+                let rest = (whole.len() - rest.len(), whole.len());
+                self.replace_with(msg, position, |edits| edits.push(msg, text, rest))?;
             }
             if found {
                 return Ok(true);
@@ -301,20 +302,23 @@ impl Edits {
         Ok(false)
     }
 
-    /// Sets a parameter of the top Via: `received`, `rport` (RFC 3261 18.2.1, RFC 3581). One that is there gets the value,
-    /// else it goes behind the others.
-    pub fn set_via_param(
+    /// Sets parameters of the top Via, whose names differ: `received`, `rport` (RFC 3261 18.2.1, RFC 3581). One that is there
+    /// gets the value, else it goes behind the others.
+    pub fn set_via_params<const N: usize>(
         &mut self,
         msg: &Message,
-        name: &[u8],
-        value: &[u8],
+        params: [(&[u8], &[u8]); N],
     ) -> Result<(), EditError> {
-        if !is_token(name) {
-            return Err(EditError::Name(name.into()));
-        }
-        let sane = |b: &u8| !super::token::is_lws(*b) && !matches!(b, b';' | b',' | b'"');
-        if !value.iter().all(sane) {
-            return Err(EditError::Value(value.into()));
+        let mut more = 0;
+        for (name, value) in params {
+            if !is_token(name) {
+                return Err(EditError::Name(name.into()));
+            }
+            let sane = |b: &u8| !super::token::is_lws(*b) && !matches!(b, b';' | b',' | b'"');
+            if !value.iter().all(sane) {
+                return Err(EditError::Value(value.into()));
+            }
+            more += name.len() + value.len() + 2;
         }
         let (position, text) = self
             .find(msg, HeaderId::Via)
@@ -326,23 +330,35 @@ impl Edits {
         }
         // Offsets in the field's value: `first` is a slice of it, and its parameters run to its end.
         let end = first.as_ptr() as usize - whole.as_ptr() as usize + first.len();
-        let params = cut(first, memchr::memchr(b';', first).unwrap_or(first.len())).1;
-        let start = end - params.len();
-        let (from, to) = match Params::new(params).locate(name) {
-            Some((from, to)) => (start + from, start + to),
-            None => (end, end),
-        };
-        self.room(whole.len() + name.len() + value.len())?;
-        let spans = [(0, from), (to, whole.len())];
-        self.replace_parts(msg, position, text, spans, &[b";", name, b"=", value])
+        let old = Params::new(cut(first, memchr::memchr(b';', first).unwrap_or(first.len())).1);
+        let start = end - old.as_bytes().len();
+        let mut cuts = params.map(|param| match old.locate(param.0) {
+            Some((from, to)) => (start + from, start + to, param),
+            None => (end, end, param),
+        });
+        // Stable: those that are new stay in the caller's order.
+        cuts.sort_by_key(|(from, ..)| *from);
+        let len = whole.len();
+        self.room(len + more)?;
+        self.replace_with(msg, position, |edits| {
+            let mut at = 0;
+            for (from, to, (name, value)) in cuts {
+                edits.push(msg, text, (at, from));
+                for part in [&b";"[..], name, b"=", value] {
+                    edits.arena.extend_from_slice(part);
+                }
+                at = to;
+            }
+            edits.push(msg, text, (at, len));
+        })
     }
 
     /// Sets Max-Forwards; where there is none, it goes below the Vias (RFC 3261 16.6 step 3).
     pub fn set_max_forwards(&mut self, msg: &Message, hops: u8) -> Result<(), EditError> {
         let mut digits = [0; 10];
         let value = decimal(&mut digits, u32::from(hops));
-        match self.find(msg, HeaderId::MaxForwards) {
-            Some((position, _)) => self.replace(msg, position, value),
+        match self.first(msg, HeaderId::MaxForwards) {
+            Some(position) => self.replace(msg, position, value),
             None => self
                 .prepend_value(msg, HeaderId::MaxForwards, value)
                 .map(drop),
@@ -377,7 +393,7 @@ impl Edits {
 
     /// Adds a Content-Length where there is none, as a stream needs it (RFC 3261 18.3).
     pub fn add_content_length(&mut self, msg: &Message) -> Result<(), EditError> {
-        if self.find(msg, HeaderId::ContentLength).is_some() {
+        if self.first(msg, HeaderId::ContentLength).is_some() {
             return Ok(());
         }
         let length = self.view(msg).body().len();

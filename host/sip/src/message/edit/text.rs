@@ -36,9 +36,14 @@ impl Edits {
         if id == HeaderId::ContentLength {
             return Err(EditError::ContentLength);
         }
+        // A name that we know is a token.
+        if id == HeaderId::Other && !is_token(name) {
+            return Err(EditError::Name(name.into()));
+        }
         self.insert_line(slot, at, id, name, value)
     }
 
+    /// Inserts a line. The name is a token, and `id` is its own.
     pub(super) fn insert_line(
         &mut self,
         slot: usize,
@@ -47,9 +52,6 @@ impl Edits {
         name: &[u8],
         value: &[u8],
     ) -> Result<Position, EditError> {
-        if !is_token(name) {
-            return Err(EditError::Name(name.into()));
-        }
         let value = checked_value(value)?;
         let line = self.write(&[name, b": ", value, b"\r\n"])?;
         let start = line.start as usize + name.len() + 2;
@@ -122,28 +124,19 @@ impl Edits {
         Ok(())
     }
 
-    /// Replaces a value by two stretches of itself with `new` between.
-    pub(super) fn replace_parts(
+    /// Replaces a value by what `value` writes to the end of the arena.
+    pub(super) fn replace_with(
         &mut self,
         msg: &Message,
         position: Position,
-        text: Text,
-        [head, tail]: [(usize, usize); 2],
-        new: &[&[u8]],
+        value: impl FnOnce(&mut Self),
     ) -> Result<(), EditError> {
-        let push = |edits: &mut Self| {
-            edits.push(msg, text, head);
-            for part in new {
-                edits.arena.extend_from_slice(part);
-            }
-            edits.push(msg, text, tail);
-        };
         let (slot, _) = self.place(msg, position)?;
         if position.as_added().is_some() {
-            return self.rewrite_with(slot, push);
+            return self.rewrite_with(slot, value);
         }
         let start = self.arena.len();
-        push(self);
+        value(self);
         self.room(0)?;
         let span = Span::new(start, self.arena.len());
         self.change(slot, position, Change::Replace(span));
