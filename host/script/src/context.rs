@@ -15,15 +15,13 @@ use crate::refusal::{Refusal, not_here};
 /// The data of one instance's store.
 pub(crate) struct Context {
     /// None outside of events: in `init` and the state functions.
-    event: Option<Event>,
+    event: Option<Box<Event>>,
     /// What `rr.loose-route` took off: the parameters of our own Route.
     pub(crate) own_route: Option<Box<[u8]>>,
     /// What `auth.check` accepted.
     pub(crate) credentials: Option<switchhook_sip::message::Position>,
     /// What `auth.check` found last was right but stale.
     pub(crate) stale: bool,
-    /// A buffer that is used again.
-    pub(crate) scratch: Vec<u8>,
     pub(crate) memory: Memory,
     generation: Arc<Generation>,
     calls: u32,
@@ -38,7 +36,6 @@ impl Context {
             own_route: None,
             credentials: None,
             stale: false,
-            scratch: Vec::new(),
             memory: Memory {
                 used: 0,
                 limit: limits.memory,
@@ -50,7 +47,7 @@ impl Context {
     }
 
     /// Puts an event in, or begins a call of lifecycle, with all that a call may use.
-    pub(crate) fn begin(&mut self, event: Option<Event>) {
+    pub(crate) fn begin(&mut self, event: Option<Box<Event>>) {
         let limits = self.generation.limits();
         self.calls = limits.host_calls;
         self.bytes = limits.bytes;
@@ -61,7 +58,7 @@ impl Context {
     }
 
     /// Takes the event out again.
-    pub(crate) fn end(&mut self) -> Option<Event> {
+    pub(crate) fn end(&mut self) -> Option<Box<Event>> {
         self.event.take()
     }
 
@@ -101,24 +98,24 @@ impl Context {
     #[inline]
     pub(crate) fn event(&mut self, function: &'static str) -> Result<&mut Event, Refusal> {
         self.event
-            .as_mut()
+            .as_deref_mut()
             .ok_or_else(|| not_here(function, "lifecycle", "any route"))
     }
 
     /// The event, where there is one.
     #[inline]
     pub(crate) fn try_event(&self) -> Option<&Event> {
-        self.event.as_ref()
+        self.event.as_deref()
     }
 
     #[inline]
     pub(crate) fn try_event_mut(&mut self) -> Option<&mut Event> {
-        self.event.as_mut()
+        self.event.as_deref_mut()
     }
 
     /// Who speaks, for the log.
     pub(crate) fn scope(&self) -> Scope<'_> {
-        let event = self.event.as_ref();
+        let event = self.event.as_deref();
         Scope {
             script: self.generation.script(),
             generation: self.generation.id(),

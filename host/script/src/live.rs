@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use switchhook_sip::address::AddressText;
 use switchhook_sip::digest::{self, Realm};
 use switchhook_sip::flow::{Source, Transport};
 use switchhook_sip::message::{EditError, Edits, Message, Uri, View};
@@ -296,7 +297,9 @@ fn target(binding: &registrar::Binding) -> Target {
 }
 
 fn hop(transport: Transport, address: SocketAddr) -> String {
-    format!("sip:{address};transport={}", transport.uri_param())
+    let address = AddressText::socket(address);
+    let transport = transport.uri_param();
+    ["sip:", address.as_str(), ";transport=", transport].concat()
 }
 
 fn answer(answer: switchhook_sip::answer::Answer) -> Answer {

@@ -6,7 +6,7 @@ use switchhook_bindings::switchhook::script::types::{
     Edit, Endpoint, Header, IpAddress, Snapshot, Transport as WitTransport,
 };
 use switchhook_sip::flow::{Source, Transport};
-use switchhook_sip::message::{Edits, Field, HeaderId, Message, Uri, View, is_token};
+use switchhook_sip::message::{Edits, Field, HeaderId, Message, Placed, Uri, View, is_token};
 use wasmtime::Result;
 
 use crate::context::Context;
@@ -62,24 +62,16 @@ pub(super) fn snapshot(
     context: &mut Context,
     which: fn(&Context) -> Option<&Current>,
 ) -> Result<Option<Snapshot>> {
-    let mut scratch = std::mem::take(&mut context.scratch);
     let Some(current) = which(context) else {
         return Ok(None);
     };
     let source = current.source;
-    let (message, fields) = if current.edits.is_empty() {
-        (current.message.bytes().to_vec(), fields(&current.message))
-    } else {
-        scratch.clear();
-        current.view().render(&mut scratch);
-        // What edits may write can always be read again; if it can't, the guest gets the bytes without an index.
-        let rendered = bytes::Bytes::copy_from_slice(&scratch);
-        match Message::parse(rendered) {
-            Ok(message) => (message.bytes().to_vec(), fields(&message)),
-            Err(_) => (scratch.clone(), Vec::new()),
-        }
-    };
-    context.scratch = scratch;
+    let view = current.view();
+    let mut message = Vec::new();
+    let mut fields = Vec::with_capacity(4 * FIELDS);
+    view.render_placed(&mut message, |field| {
+        fields.extend_from_slice(&numbers(field))
+    });
     context.copy(message.len() + fields.len() * size_of::<u32>())?;
     Ok(Some(Snapshot {
         message,
@@ -89,22 +81,15 @@ pub(super) fn snapshot(
     }))
 }
 
+/// Header fields that nearly all messages have room in.
+const FIELDS: usize = 32;
+
 /// Four numbers a field, as `types.snapshot` says.
-fn fields(message: &Message) -> Vec<u32> {
-    let base = message.bytes().as_ptr() as usize;
-    // Names and values are slices of the message's own bytes.
-    let offset = |part: &[u8]| (part.as_ptr() as usize).wrapping_sub(base) as u32;
-    let mut numbers = Vec::with_capacity(4 * 32);
-    for field in message.fields() {
-        let (name, value) = (offset(field.name), offset(field.value));
-        numbers.extend_from_slice(&[
-            (field.id as u32) << 24 | name,
-            name + field.name.len() as u32,
-            value,
-            value + field.value.len() as u32,
-        ]);
-    }
-    numbers
+fn numbers(field: Placed) -> [u32; 4] {
+    let Placed { id, name, value } = field;
+    let [name, name_end] = name;
+    let [value, value_end] = value;
+    [(id as u32) << 24 | name, name_end, value, value_end]
 }
 
 /// The fields of that name. The name is looked up once, not for each field.
