@@ -50,6 +50,9 @@ extern void __wasm_import_switchhook_script_request_method(uint8_t *);
 __attribute__((__import_module__("switchhook:script/request@0.1.0"), __import_name__("uri")))
 extern void __wasm_import_switchhook_script_request_uri(uint8_t *);
 
+__attribute__((__import_module__("switchhook:script/request@0.1.0"), __import_name__("is-for-us")))
+extern int32_t __wasm_import_switchhook_script_request_is_for_us(void);
+
 __attribute__((__import_module__("switchhook:script/request@0.1.0"), __import_name__("set-uri")))
 extern void __wasm_import_switchhook_script_request_set_uri(uint8_t *, size_t, uint8_t *);
 
@@ -1216,6 +1219,11 @@ void switchhook_script_request_uri(router_string_t *ret) {
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_switchhook_script_request_uri(ptr);
   *ret = (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
+}
+
+bool switchhook_script_request_is_for_us(void) {
+  int32_t ret = __wasm_import_switchhook_script_request_is_for_us();
+  return ret;
 }
 
 bool switchhook_script_request_set_uri(router_string_t *uri, switchhook_script_request_error_t *err) {

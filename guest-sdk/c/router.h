@@ -598,6 +598,8 @@ extern bool switchhook_script_request_apply(switchhook_script_request_list_edit_
 extern void switchhook_script_request_method(router_string_t *ret);
 // The request URI with edits; `$ru`.
 extern void switchhook_script_request_uri(router_string_t *ret);
+// Whether the request URI's host and port are ours; `uri == myself`. `transport.is-myself` for any other URI.
+extern bool switchhook_script_request_is_for_us(void);
 // Replaces the request URI.
 extern bool switchhook_script_request_set_uri(router_string_t *uri, switchhook_script_request_error_t *err);
 // The first value of a header field, with edits; `$hdr(name)`. Bytes that are not UTF-8 are read as ISO 8859-1.

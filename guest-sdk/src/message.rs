@@ -208,6 +208,13 @@ impl<S: Side> Message<S> {
         S::apply(&edits).map_err(Error::host)
     }
 
+    /// Sends the pending edits before a question that has no place for a refusal; the next call that may fail tells it.
+    pub(crate) fn send(&self) {
+        if let Err(error) = self.flush() {
+            self.refused.set(Some(error));
+        }
+    }
+
     fn touch(&mut self, what: impl FnOnce(&mut Touched)) {
         // nobody holds a reference into either snapshot now: the newer one becomes the base
         if let Some(after) = self.after.take() {
@@ -222,9 +229,7 @@ impl<S: Side> Message<S> {
     fn read(&self, touched: bool) -> &Read {
         let cell = if touched { &self.after } else { &self.before };
         cell.get_or_init(|| {
-            if let Err(error) = self.flush() {
-                self.refused.set(Some(error));
-            }
+            self.send();
             let snapshot = S::read().unwrap_or_else(|error| {
                 self.refused.set(Some(Error::host(error)));
                 empty()

@@ -56,7 +56,8 @@ impl Request {
 
     /// Whether the request URI's host and port are ours; `uri == myself`.
     pub fn is_for_us(&self) -> bool {
-        is_myself(self.uri())
+        self.message.send();
+        request::is_for_us()
     }
 
     /// What a proxy must refuse it for: syntax of what a proxy reads, URI scheme, Max-Forwards, loops, Proxy-Require (RFC 3261

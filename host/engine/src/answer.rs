@@ -4,26 +4,48 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use switchhook_script::Answer;
-use switchhook_sip::flow::{Destination, Source};
-use switchhook_sip::message::{EditError, Edits, Message, ResponseBuilder, reason_phrase};
+use switchhook_sip::flow::Source;
+use switchhook_sip::message::{EditError, Message, ResponseBuilder, reason_phrase};
 use switchhook_sip::proxy::mark_source;
-use switchhook_sip::transaction::Key;
 use switchhook_sip::transaction::answer::reply_to;
+use switchhook_sip::transaction::{Key, Tag};
 
 use crate::lane::Lane;
 
 impl Lane {
-    /// The bytes of an answer and where they go. `None` for a request that can't be answered at all.
-    pub(crate) fn render_answer(
+    /// Answers without a transaction (RFC 3261 8.2.7).
+    pub(crate) fn respond_without(
         &mut self,
         request: &Message,
         source: &Source,
         answer: &Answer,
         force_rport: bool,
-    ) -> Option<(Bytes, Destination)> {
-        let tag = self.tm.to_tag(request).ok()?;
-        let bytes = match self.build(request, source, answer, tag.as_str(), force_rport) {
-            Ok(bytes) => bytes,
+    ) {
+        // What has no Via to answer by never comes this far.
+        let Ok(tag) = self.tm.to_tag(request) else {
+            return;
+        };
+        let bytes = self.render_answer(request, source, answer, tag, force_rport);
+        let mut destination = reply_to(request, source);
+        if force_rport {
+            destination.remote = source.remote;
+        }
+        if let Some(bytes) = bytes {
+            self.send(destination, bytes);
+        }
+    }
+
+    /// The bytes of an answer. `None` for a request that can't be answered at all.
+    fn render_answer(
+        &mut self,
+        request: &Message,
+        source: &Source,
+        answer: &Answer,
+        tag: Tag,
+        force_rport: bool,
+    ) -> Option<Bytes> {
+        match self.build(request, source, answer, tag.as_str(), force_rport) {
+            Ok(bytes) => Some(bytes),
             Err(error) => {
                 // The script's checks keep this from happening; the caller still gets an answer.
                 tracing::error!(%error, status = answer.status, "an answer could not be written");
@@ -34,14 +56,9 @@ impl Lane {
                     body: None,
                 };
                 self.build(request, source, &bare, tag.as_str(), force_rport)
-                    .ok()?
+                    .ok()
             }
-        };
-        let mut destination = reply_to(request, source);
-        if force_rport {
-            destination.remote = source.remote;
         }
-        Some((bytes, destination))
     }
 
     /// Answers through a transaction. That it has its final answer already is no fault: a CANCEL may have come first.
@@ -53,7 +70,9 @@ impl Lane {
         source: &Source,
         answer: &Answer,
     ) {
-        let Some((bytes, _)) = self.render_answer(request, source, answer, false) else {
+        let tag = self.tm.tag(key);
+        let bytes = tag.and_then(|tag| self.render_answer(request, source, answer, tag, false));
+        let Some(bytes) = bytes else {
             return;
         };
         if let Err(refusal) = self.tm.respond(now, key, answer.status, bytes) {
@@ -69,15 +88,15 @@ impl Lane {
         tag: &str,
         force_rport: bool,
     ) -> Result<Bytes, EditError> {
-        let mut edits = Edits::default();
-        mark_source(request, &mut edits, source, force_rport)?;
+        self.edits.clear();
+        mark_source(request, &mut self.edits, source, force_rport)?;
         let reason = if answer.reason.is_empty() {
             reason_phrase(answer.status)
         } else {
             &answer.reason
         };
         let out = std::mem::take(&mut self.scratch);
-        let view = edits.view(request);
+        let view = self.edits.view(request);
         let mut reply = ResponseBuilder::new(out, view, answer.status, reason, Some(tag));
         for field in &answer.headers {
             reply = reply.header(field.name.as_bytes(), field.value.as_bytes())?;

@@ -9,6 +9,7 @@ use ahash::RandomState;
 use switchhook_net::resolver::{Resolver, Unresolved};
 use switchhook_net::{Local, Net, NetCounters, Part};
 use switchhook_script::{LoadError, Pool, Script, Services, Swapped};
+use switchhook_sip::message::Edits;
 use switchhook_sip::transaction::{Config as TransactionConfig, Manager};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
@@ -271,6 +272,7 @@ fn lane(parts: LaneParts) -> Result<Lane, StartError> {
         server: parts.server,
         draining: parts.draining,
         scratch: Vec::with_capacity(4096),
+        edits: Edits::default(),
         reply_source: None,
         events: std::collections::VecDeque::new(),
         mail: std::collections::VecDeque::new(),

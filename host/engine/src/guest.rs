@@ -57,7 +57,7 @@ pub(crate) enum Done {
 
 /// What a guest's route came to.
 pub(crate) struct Ended {
-    pub(crate) event: Event,
+    pub(crate) event: Box<Event>,
     pub(crate) outcome: Result<Outcome, GuestError>,
 }
 
@@ -67,7 +67,7 @@ impl Lane {
         &mut self,
         now: Instant,
         generation: &Arc<Generation>,
-        event: Event,
+        event: Box<Event>,
         job: Job,
     ) {
         self.counters.guest_calls.count();
@@ -86,8 +86,8 @@ impl Lane {
         &mut self,
         now: Instant,
         waiting: Waiting,
-        event: Event,
-    ) -> Option<(Waiting, Event)> {
+        event: Box<Event>,
+    ) -> Option<(Waiting, Box<Event>)> {
         let mut running = self.pool.start(&waiting.generation, event);
         let mut task = TaskContext::from_waker(Waker::noop());
         let mut polled = Pin::new(&mut running).poll(&mut task);
@@ -158,7 +158,7 @@ impl Lane {
         self.counters.waiting.set(self.waiting.len() as u64);
     }
 
-    fn wait_for_instance(&mut self, now: Instant, waiting: Waiting, event: Event) {
+    fn wait_for_instance(&mut self, now: Instant, waiting: Waiting, event: Box<Event>) {
         if self.waiting.len() >= self.limits.waiting {
             self.counters.waiting_full.count();
             return self.give_up(now, waiting.job);

@@ -20,7 +20,7 @@ use switchhook_net::resolver::Resolver;
 use switchhook_net::{Event as NetEvent, Net};
 use switchhook_script::{Event, Pool, Script, Services};
 use switchhook_sip::flow::{Destination, Source};
-use switchhook_sip::message::{Message, refuse};
+use switchhook_sip::message::{Edits, Message, refuse};
 use switchhook_sip::resolve::Supported;
 use switchhook_sip::transaction::{Manager, Output};
 use tokio::sync::mpsc;
@@ -70,7 +70,7 @@ pub(crate) struct Lane {
     pub(crate) parked: HashMap<u64, Job>,
     pub(crate) tickets: u64,
     /// Events without an instance.
-    pub(crate) waiting: VecDeque<(Waiting, Event)>,
+    pub(crate) waiting: VecDeque<(Waiting, Box<Event>)>,
     pub(crate) inbox: mpsc::Receiver<Mail>,
     pub(crate) back: mpsc::Receiver<Back>,
     pub(crate) lanes: Vec<mpsc::Sender<Mail>>,
@@ -80,7 +80,9 @@ pub(crate) struct Lane {
     pub(crate) keys: RandomState,
     pub(crate) server: Arc<str>,
     pub(crate) draining: Arc<AtomicBool>,
+    /// Buffers that are used again for whatever is written here.
     pub(crate) scratch: Vec<u8>,
+    pub(crate) edits: Edits,
     /// Where the reply came from that the transaction layer works on.
     pub(crate) reply_source: Option<Source>,
     pub(crate) events: VecDeque<NetEvent>,

@@ -211,7 +211,7 @@ impl Lane {
         &mut self,
         now: Instant,
         request: &mut Request,
-        mut event: Event,
+        mut event: Box<Event>,
         decisions: Vec<Decision>,
     ) {
         let mut settings = Settings::default();
@@ -317,13 +317,7 @@ impl Lane {
                 }
                 self.respond_in(now, key, &request.message, &request.source, answer);
             }
-            None => {
-                let bytes =
-                    self.render_answer(&request.message, &request.source, answer, force_rport);
-                if let Some((bytes, destination)) = bytes {
-                    self.send(destination, bytes);
-                }
-            }
+            None => self.respond_without(&request.message, &request.source, answer, force_rport),
         }
     }
 }

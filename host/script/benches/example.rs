@@ -32,7 +32,7 @@ use switchhook_sip::registrar;
 use switchhook_store::{Htables, LocationLimits, Locations};
 
 /// What a phone sends, as large as phones write it.
-fn request(method: &str, uri: &str, more: &str) -> Event {
+fn request(method: &str, uri: &str, more: &str) -> Box<Event> {
     let text = format!(
         "{method} {uri} SIP/2.0\r\n\
          Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK776asdhds;rport\r\n\

@@ -38,9 +38,9 @@ fn event(pool: &mut Pool) {
 }
 
 /// One message for all events, as retransmissions of a hot path share it.
-fn invite_of() -> Event {
+fn invite_of() -> Box<Event> {
     thread_local! {
-        static MESSAGE: Event = invite();
+        static MESSAGE: Box<Event> = invite();
     }
     MESSAGE.with(Clone::clone)
 }

@@ -223,9 +223,9 @@ pub struct Event {
 }
 
 impl Event {
-    /// Any event; what is not given is empty.
-    pub fn new(route: Route, request: Option<Current>, reply: Option<Current>) -> Self {
-        Self {
+    /// Any event; what is not given is empty. It is large and passes through many hands, so it stays in one place.
+    pub fn new(route: Route, request: Option<Current>, reply: Option<Current>) -> Box<Self> {
+        Box::new(Self {
             route,
             request,
             reply,
@@ -237,7 +237,7 @@ impl Event {
             transaction: TransactionView::default(),
             depth: 0,
             decisions: Vec::new(),
-        }
+        })
     }
 
     /// The message that the event is about: the reply in reply routes, else the request.

@@ -143,13 +143,13 @@ impl Instance {
     }
 
     /// Gives it an event and all that it may use for it.
-    pub(crate) fn ready(&mut self, event: Option<Event>) {
+    pub(crate) fn ready(&mut self, event: Option<Box<Event>>) {
         self.store.data_mut().begin(event);
         self.store.set_epoch_deadline(TICKS);
     }
 
     /// Takes the event back.
-    pub(crate) fn end(&mut self) -> Option<Event> {
+    pub(crate) fn end(&mut self) -> Option<Box<Event>> {
         self.events += 1;
         self.store.data_mut().end()
     }

@@ -57,7 +57,7 @@ impl Pool {
 
     /// Runs an event in a generation: the current one, or the one that a transaction pinned. Where that was retired,
     /// the current one takes its place.
-    pub fn start(&mut self, generation: &Arc<Generation>, event: Event) -> Running {
+    pub fn start(&mut self, generation: &Arc<Generation>, event: Box<Event>) -> Running {
         let depth = self.script.limits().depth;
         if event.depth > depth {
             let trace = Trace::default();
@@ -83,7 +83,7 @@ impl Pool {
     }
 
     /// Takes the instance of a finished event back, if it is still of use.
-    pub fn finish(&mut self, finished: Finished) -> (Event, Result<Outcome, GuestError>) {
+    pub fn finish(&mut self, finished: Finished) -> (Box<Event>, Result<Outcome, GuestError>) {
         let Finished {
             event,
             outcome,

@@ -19,7 +19,7 @@ use crate::meter::{Meter, Metered};
 /// What came of an event.
 pub struct Finished {
     /// The event, with what the guest made of it. After an error its edits and decisions mean nothing.
-    pub event: Event,
+    pub event: Box<Event>,
     /// What the route returned.
     pub outcome: Result<Outcome, GuestError>,
     /// The instance, where it can be used again.
@@ -28,7 +28,7 @@ pub struct Finished {
 
 impl Finished {
     /// An event that was not started.
-    pub(crate) fn refused(event: Event, error: GuestError) -> Self {
+    pub(crate) fn refused(event: Box<Event>, error: GuestError) -> Self {
         Self {
             event,
             outcome: Err(error),
@@ -43,7 +43,7 @@ pub struct Running(Metered<Pin<Box<dyn Future<Output = Finished> + Send>>>);
 
 impl Running {
     /// Runs an event in an instance that is there.
-    pub(crate) fn reuse(mut instance: Box<Instance>, event: Event) -> Self {
+    pub(crate) fn reuse(mut instance: Box<Instance>, event: Box<Event>) -> Self {
         let meter = Arc::clone(instance.meter());
         meter.reset(instance.generation().limits().deadline);
         instance.ready(Some(event));
@@ -51,14 +51,14 @@ impl Running {
     }
 
     /// Makes an instance and runs the event in it.
-    pub(crate) fn begin(generation: Arc<Generation>, event: Event) -> Self {
+    pub(crate) fn begin(generation: Arc<Generation>, event: Box<Event>) -> Self {
         let meter = Arc::new(Meter::default());
         let call = Box::pin(begin(generation, Arc::clone(&meter), event));
         Self(Metered::new(call, meter))
     }
 
     /// An event that was refused before any guest saw it.
-    pub(crate) fn refused(event: Event, error: GuestError) -> Self {
+    pub(crate) fn refused(event: Box<Event>, error: GuestError) -> Self {
         let finished = Finished::refused(event, error);
         Self(Metered::new(
             Box::pin(std::future::ready(finished)),
@@ -80,7 +80,7 @@ impl Future for Running {
     }
 }
 
-async fn begin(generation: Arc<Generation>, meter: Arc<Meter>, event: Event) -> Finished {
+async fn begin(generation: Arc<Generation>, meter: Arc<Meter>, event: Box<Event>) -> Finished {
     match Instance::begin(&generation, Arc::clone(&meter)).await {
         Ok(mut instance) => {
             meter.reset(generation.limits().deadline);

@@ -6,7 +6,7 @@ pub use crate::bindings::switchhook::script::request::Problem;
 use crate::host::types::{Edit, Error, Header, Snapshot};
 use crate::routes::Family;
 use crate::testkit::message::{self, snapshot};
-use crate::testkit::world::{LOCAL, event, event_of};
+use crate::testkit::world::{LOCAL, event, event_of, world};
 use crate::uri::Uri;
 
 pub(crate) fn read() -> Snapshot {
@@ -24,6 +24,11 @@ pub(crate) fn apply(edits: &[Edit]) -> Result<(), Error> {
         event.request = message::apply(&event.request, edits)?;
         Ok(())
     })
+}
+
+pub(crate) fn is_for_us() -> bool {
+    let uri = event(|event| event.uri()).unwrap_or_default();
+    world(|world| world.owns(&uri))
 }
 
 /// What a script can react to: mandatory fields, URI scheme, Max-Forwards, Proxy-Require.

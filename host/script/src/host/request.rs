@@ -2,6 +2,7 @@
 
 use switchhook_bindings::switchhook::script::request::{Host, Problem};
 use switchhook_bindings::switchhook::script::types::{Edit, Header, Snapshot};
+use switchhook_sip::message::Uri;
 use wasmtime::{Error, Result};
 
 use super::Answered;
@@ -40,6 +41,12 @@ impl Host for Context {
         let uri = text(self.request("request.uri")?.view().request_uri());
         self.copy(uri.len())?;
         Ok(uri)
+    }
+
+    fn is_for_us(&mut self) -> Result<bool> {
+        self.enter(0)?;
+        let uri = self.request("request.is-for-us")?.view().request_uri();
+        Ok(Uri::parse(uri).is_ok_and(|uri| self.effects().is_myself(&uri)))
     }
 
     fn set_uri(&mut self, uri: String) -> Answered<()> {

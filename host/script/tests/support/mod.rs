@@ -289,7 +289,7 @@ pub fn current(text: &'static str) -> Current {
 }
 
 /// An INVITE for the request route.
-pub fn invite() -> Event {
+pub fn invite() -> Box<Event> {
     Event::new(Route::Request, Some(current(INVITE)), None)
 }
 
@@ -312,9 +312,9 @@ pub fn finish(mut running: Running) -> (Finished, usize) {
 /// Runs an event of the current generation to its end.
 pub fn run(
     pool: &mut Pool,
-    event: Event,
+    event: Box<Event>,
 ) -> (
-    Event,
+    Box<Event>,
     Result<switchhook_script::Outcome, switchhook_script::GuestError>,
 ) {
     let generation = pool.current().clone();

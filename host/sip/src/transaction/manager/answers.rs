@@ -9,7 +9,6 @@ use crate::flow::Source;
 use crate::message::{Malformed, Message};
 use crate::transaction::answer::reply_to;
 use crate::transaction::cell::{Cell, Context};
-use crate::transaction::identity::Identity;
 use crate::transaction::io::{Key, Origin, Output, Refusal};
 use crate::transaction::names::Tag;
 use crate::transaction::server::Act;
@@ -27,11 +26,16 @@ impl<X> Manager<X> {
         }
     }
 
-    /// The tag for an answer to this request that is made here, with a transaction or without.
-    pub fn to_tag(&self, request: &Message) -> Result<Tag, Malformed> {
-        let mut identity = Identity::default();
-        identity.read(request)?;
-        Ok(Tag::new(identity.hash(&self.keys), &self.keys))
+    /// The tag for an answer to this request that is made here without a transaction.
+    pub fn to_tag(&mut self, request: &Message) -> Result<Tag, Malformed> {
+        self.fresh.read(request, &self.keys)?;
+        Ok(Tag::new(self.fresh.hash, &self.keys))
+    }
+
+    /// The tag for an answer made here to this transaction's request; the same as [`to_tag`](Manager::to_tag) gives.
+    pub fn tag(&self, key: Key) -> Option<Tag> {
+        let cell = self.cells.get(key.0)?;
+        Some(Tag::new(cell.hash, &self.keys))
     }
 
     /// Gives an answer of the caller's own, provisional or final, rendered. A final one cancels branches that are still out.
