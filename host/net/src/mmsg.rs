@@ -26,6 +26,9 @@ use std::time::Duration;
 pub const BATCH: usize = 32;
 /// Room for one datagram: the largest that UDP can carry, so that none is ever cut.
 const SLOT: usize = 65536;
+/// From one slot to the next. A few cache lines more than a power of two: else the beginnings of all slots, which are all that
+/// most messages fill, would compete for the same sets of the caches.
+const STRIDE: usize = SLOT + 768;
 
 /// Buffers that a lane receives into; used by all its sockets in turn.
 pub struct Receiver {
@@ -50,7 +53,7 @@ impl Receiver {
     pub fn new() -> Receiver {
         Receiver {
             // Untouched pages cost nothing, so full-size slots are cheap: a slot holds as many pages as it ever saw.
-            space: vec![0; BATCH * SLOT],
+            space: vec![0; BATCH * STRIDE],
             // SAFETY: all-zero bytes are a valid sockaddr_storage (family AF_UNSPEC).
             names: Box::new(unsafe { mem::zeroed() }),
             lengths: [0; BATCH],
@@ -63,7 +66,7 @@ impl Receiver {
         let mut slices: [MaybeUninit<libc::iovec>; BATCH] = [MaybeUninit::uninit(); BATCH];
         // SAFETY: all-zero bytes are a valid mmsghdr: null pointers with zero lengths.
         let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
-        for (index, slot) in self.space.chunks_exact_mut(SLOT).enumerate() {
+        for (index, slot) in self.space.chunks_exact_mut(STRIDE).enumerate() {
             let slice = slices[index].write(libc::iovec {
                 iov_base: slot.as_mut_ptr().cast(),
                 iov_len: SLOT,
@@ -74,8 +77,8 @@ impl Receiver {
             header.msg_name = (&raw mut self.names[index]).cast();
             header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
         }
-        // SAFETY: `headers` has BATCH entries; each points at one iovec of `slices`, at one slot of `space` of length
-        // SLOT and at one name of its full size; all of them are mutably borrowed or owned here until the call returns.
+        // SAFETY: `headers` has BATCH entries; each points at one iovec of `slices`, at one slot of `space` of at
+        // least SLOT bytes and at one name of its full size; all of them are mutably borrowed or owned here until the call returns.
         let count = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
@@ -97,7 +100,7 @@ impl Receiver {
 
     /// The datagram with this index of the last call's count.
     pub fn datagram(&self, index: usize) -> Datagram<'_> {
-        let start = index * SLOT;
+        let start = index * STRIDE;
         Datagram {
             bytes: &self.space[start..start + self.lengths[index]],
             from: address(&self.names[index]),
