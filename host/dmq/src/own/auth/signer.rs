@@ -1,0 +1,90 @@
+//! The sending side.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use super::Covered;
+use super::keyring::{Keyring, answer_parts, number, request_parts, values};
+use crate::own::version::NodeId;
+
+/// The most peers whose clocks are remembered.
+pub const MAX_PEERS: usize = 1024;
+
+/// A request that was signed: what its answer is signed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signed {
+    /// Whose it is.
+    pub node: NodeId,
+    /// Which one of its life.
+    pub count: u64,
+}
+
+/// Signs what a life of this node sends; `P` names a peer.
+#[derive(Debug)]
+pub struct Signer<P> {
+    keys: Keyring,
+    node: NodeId,
+    count: u64,
+    /// By how many milliseconds a peer's clock is ahead of ours.
+    ahead: HashMap<P, i64>,
+}
+
+impl<P: Copy + Eq + Hash> Signer<P> {
+    /// Of that life.
+    pub fn new(keys: Keyring, node: NodeId) -> Self {
+        Self {
+            keys,
+            node,
+            count: 0,
+            ahead: HashMap::new(),
+        }
+    }
+
+    /// Other keys from now on.
+    pub fn set_keys(&mut self, keys: Keyring) {
+        self.keys = keys;
+    }
+
+    /// Signs a request to a peer: the field, and what its answer is verified with.
+    pub fn sign(&mut self, unix_ms: u64, to: P, covered: &Covered<'_>) -> (String, Signed) {
+        let ahead = self.ahead.get(&to).copied().unwrap_or(0);
+        let time = unix_ms.saturating_add_signed(ahead);
+        self.count += 1;
+        let (node, count) = (self.node, self.count);
+        let field = request_parts(node, (time, count), covered, |parts| {
+            let (key, mac) = self.keys.sign(parts);
+            format!("key={key};node={node};time={time};count={count};mac={mac}")
+        });
+        (field, Signed { node, count })
+    }
+
+    /// The answerer's time, where the answer to that request is genuine.
+    pub fn answered(
+        &self,
+        to: Signed,
+        status: u16,
+        field: Option<&str>,
+        body: &[u8],
+    ) -> Option<u64> {
+        let [key, time, mac] = values(field?, ["key", "time", "mac"])?;
+        let time = number(time)?;
+        let parts = |parts: &[&[u8]]| self.keys.verifies(key, mac, parts);
+        answer_parts((status, time), (to.node, to.count), body, parts).then_some(time)
+    }
+
+    /// Notes what time it is at a peer, so that what is signed from now on is in its time.
+    pub fn learn(&mut self, unix_ms: u64, peer: P, theirs: u64) {
+        let ahead = i128::from(theirs) - i128::from(unix_ms);
+        if let (Ok(ahead), true) = (
+            i64::try_from(ahead),
+            self.ahead.len() < MAX_PEERS || self.ahead.contains_key(&peer),
+        ) {
+            self.ahead.insert(peer, ahead);
+        }
+    }
+
+    /// Forgets a peer.
+    pub fn forget(&mut self, peer: P) {
+        self.ahead.remove(&peer);
+    }
+}
