@@ -58,6 +58,17 @@ pub enum Action {
         /// How long it lives; `None`: as long as the table says.
         ttl: Option<Duration>,
     },
+    /// A number was added to a key. Kamailio members are told the sum.
+    Add {
+        /// The key.
+        key: Arc<str>,
+        /// What was added.
+        delta: i64,
+        /// The value now.
+        sum: i64,
+        /// How long it lives; `None`: as long as the table says.
+        ttl: Option<Duration>,
+    },
     /// A key gets another life from now on.
     Expire {
         /// The key.
@@ -90,7 +101,10 @@ impl Action {
     /// The one key that it writes; `None`: any.
     pub fn key(&self) -> Option<&Arc<str>> {
         match self {
-            Self::Set { key, .. } | Self::Expire { key, .. } | Self::Delete { key } => Some(key),
+            Self::Set { key, .. }
+            | Self::Add { key, .. }
+            | Self::Expire { key, .. }
+            | Self::Delete { key } => Some(key),
             Self::DeletePattern { .. } | Self::DeletePrefix { .. } => None,
         }
     }
@@ -322,6 +336,16 @@ pub fn write(table: &str, action: &Action) -> Option<String> {
             (write.cname, write.kind, write.mode) = (Some(&**key), Some(kind), 1);
             write.strval = text.as_deref();
         }
+        Action::Add { key, sum, .. } => {
+            let (kind, text, number) = typed(&Value::Integer(*sum));
+            (write.cname, write.kind, write.mode) = (Some(&**key), Some(kind), 1);
+            let set = Write {
+                strval: text.as_deref(),
+                intval: number,
+                ..write
+            };
+            return within(&set);
+        }
         Action::Expire { key, ttl } => {
             (write.action, write.cname) = (EXPIRE, Some(&**key));
             write.kind = Some(INTEGER);
@@ -339,8 +363,12 @@ pub fn write(table: &str, action: &Action) -> Option<String> {
             write.mode = i64::from(*of == Of::Value);
         }
     }
+    within(&write)
+}
+
+fn within(write: &Write<'_>) -> Option<String> {
     // Writing into a string cannot fail.
-    let body = serde_json::to_string(&write).ok()?;
+    let body = serde_json::to_string(write).ok()?;
     (body.len() <= MAX_BODY).then_some(body)
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::dialog;
 use crate::htable;
 use crate::node::Now;
+use crate::own::Item;
 use crate::usrloc;
 
 /// A change of a table: made here and to be told, or told and to be made here.
@@ -41,6 +42,9 @@ pub enum Refused {
 pub trait Stores {
     /// Makes a change that came from a member. What is older than what is there is not made, and that is no error.
     fn apply(&mut self, now: Now, change: &Change) -> Result<(), Refused>;
+
+    /// Makes an item what another of our nodes has, whatever is there.
+    fn put(&mut self, now: Now, item: &Item) -> Result<(), Refused>;
 
     /// The items of one part of a hash table that are alive; `None` behind the last part. A part bounds what is in memory twice.
     fn htable_part(&self, now: Now, table: &str, part: usize) -> Option<Vec<htable::Item>>;

@@ -107,6 +107,30 @@ fn wide<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
 }
 
 impl Contact {
+    /// One of which only the name is known, for a removal: its ruid, or its URI where it has none.
+    pub fn named(aor: &str, name: &str) -> Self {
+        Self {
+            aor: aor.to_owned(),
+            ruid: name.to_owned(),
+            uri: name.to_owned(),
+            received: String::new(),
+            sock: String::new(),
+            path: String::new(),
+            call_id: String::new(),
+            user_agent: String::new(),
+            instance: String::new(),
+            expires: 0,
+            cseq: 0,
+            flags: 0,
+            cflags: 0,
+            q: no_q(),
+            last_modified: 0,
+            methods: ALL_METHODS,
+            reg_id: 0,
+            server_id: 0,
+        }
+    }
+
     /// How long it still lives by the clock of a member that is so many seconds behind ours (ahead, where negative). Never longer
     /// than it was granted, and never longer than [`MAX_LIFE`]; zero where it is over.
     pub fn left(&self, now: Now, behind: i64) -> Duration {

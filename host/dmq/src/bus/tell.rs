@@ -76,12 +76,19 @@ impl Bus {
                 };
                 let whole = matches!(
                     action,
-                    htable::Action::Set { .. } | htable::Action::Delete { .. }
+                    htable::Action::Set { .. }
+                        | htable::Action::Add { .. }
+                        | htable::Action::Delete { .. }
                 );
                 let write = htable::write(table, action)?;
                 let mut parcels = vec![self.parcel(htable::CHANNEL, write, keys.clone(), whole)];
                 // A write carries no life on the bus: one of its own is told behind it.
                 if let htable::Action::Set {
+                    key,
+                    ttl: Some(ttl),
+                    ..
+                }
+                | htable::Action::Add {
                     key,
                     ttl: Some(ttl),
                     ..

@@ -181,7 +181,7 @@ impl Net {
             let now = self.now(at);
             let node = &mut self.nodes[at];
             let mut sent = Vec::new();
-            while let Some(send) = node.mesh.poll(now, &mut node.memory) {
+            while let Some(send) = node.mesh.poll(now, &mut node.memory.records) {
                 sent.push(send);
             }
             for send in sent {
@@ -267,7 +267,7 @@ impl Net {
         let node = &mut self.nodes[to];
         match cargo {
             Cargo::Request { id, body } => {
-                let answer = node.mesh.request(now, peer, &body, &mut node.memory);
+                let answer = node.mesh.request(now, peer, &body, &mut node.memory.records);
                 let reply = Cargo::Reply {
                     id,
                     status: answer.status,
@@ -278,7 +278,7 @@ impl Net {
                 }
             }
             Cargo::Reply { id, status, body } => {
-                let memory = &mut node.memory;
+                let memory = &mut node.memory.records;
                 node.mesh.answered(now, peer, id, status, &body, memory);
             }
         }

@@ -40,6 +40,7 @@ pub enum Refusal {
 #[derive(Debug)]
 pub struct Guard {
     keys: Keyring,
+    node: NodeId,
     /// Our wall clock at the start: what was signed before is not for this life of ours.
     started: u64,
     lives: HashMap<NodeId, Counts>,
@@ -56,10 +57,11 @@ struct Counts {
 }
 
 impl Guard {
-    /// Knows nobody yet.
-    pub fn new(keys: Keyring, unix_ms: u64) -> Self {
+    /// Of that life of ours. Knows nobody yet.
+    pub fn new(keys: Keyring, node: NodeId, unix_ms: u64) -> Self {
         Self {
             keys,
+            node,
             started: unix_ms,
             lives: HashMap::new(),
         }
@@ -109,11 +111,12 @@ impl Guard {
             .ok_or(Refusal::Replayed)
     }
 
-    /// The field of an answer. It tells our time.
+    /// The field of an answer. It tells our life and our time.
     pub fn answer(&self, unix_ms: u64, to: Signed, status: u16, body: &[u8]) -> String {
-        answer_parts((status, unix_ms), (to.node, to.count), body, |parts| {
+        let (node, count) = (self.node, to.count);
+        answer_parts((node, unix_ms), to, status, body, |parts| {
             let (key, mac) = self.keys.sign(parts);
-            format!("key={key};time={unix_ms};mac={mac}")
+            format!("key={key};node={node};time={unix_ms};count={count};mac={mac}")
         })
     }
 }

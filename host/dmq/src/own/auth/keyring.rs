@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::Covered;
+use super::{Covered, Signed};
 use crate::own::version::NodeId;
 
 /// The most keys.
@@ -108,7 +108,7 @@ fn over(key: &Key, parts: &[&[u8]]) -> Hmac<Sha256> {
     mac
 }
 
-/// A request's field as it came.
+/// A field as it came.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Claim<'a> {
     pub key: &'a str,
@@ -155,25 +155,27 @@ pub(super) fn request_parts<R>(
     ])
 }
 
-/// What is signed of an answer.
+/// What is signed of an answer of that life at that time.
 pub(super) fn answer_parts<R>(
-    (status, time): (u16, u64),
-    (node, count): (NodeId, u64),
+    (node, time): (NodeId, u64),
+    to: Signed,
+    status: u16,
     body: &[u8],
     with: impl FnOnce(&[&[u8]]) -> R,
 ) -> R {
     with(&[
         b"answer",
         &status.to_be_bytes(),
-        &time.to_be_bytes(),
         &node.number().to_be_bytes(),
-        &count.to_be_bytes(),
+        &time.to_be_bytes(),
+        &to.node.number().to_be_bytes(),
+        &to.count.to_be_bytes(),
         body,
     ])
 }
 
 /// Exactly these parameters, in this order: a field has one spelling.
-pub(super) fn values<'a, const N: usize>(field: &'a str, names: [&str; N]) -> Option<[&'a str; N]> {
+fn values<'a, const N: usize>(field: &'a str, names: [&str; N]) -> Option<[&'a str; N]> {
     let mut params = field.split(';');
     let mut values = [""; N];
     for (value, name) in values.iter_mut().zip(names) {
@@ -187,7 +189,7 @@ pub(super) fn values<'a, const N: usize>(field: &'a str, names: [&str; N]) -> Op
 }
 
 /// Digits only.
-pub(super) fn number(text: &str) -> Option<u64> {
+fn number(text: &str) -> Option<u64> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().ok()).flatten()
 }

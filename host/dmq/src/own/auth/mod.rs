@@ -4,12 +4,12 @@
 //!
 //! ```text
 //! Switchhook-Auth: key=2026b;node=5f3a0c12d4e5f607;time=1795252740123;count=42;mac=Base64...
-//! Switchhook-Auth: key=2026b;time=1795252740150;mac=Base64...
+//! Switchhook-Auth: key=2026b;node=90ab8d3c5e1f2a77;time=1795252740150;count=42;mac=Base64...
 //! ```
 //!
 //! The first is a request's: HMAC-SHA-256 over method, request URI (which has the channel and whom it is for), the sender's life,
-//! time, count and the body. The second is an answer's, over the status, the request's life and count, the answerer's time and
-//! the body. Each part goes in behind its length, so that no two messages give the same bytes.
+//! time, count and the body. The second is an answer's, over the status, the answerer's life and time, the request's life and
+//! count, and the body. Each part goes in behind its length, so that no two messages give the same bytes.
 //!
 //! **Replay:** a life counts its requests, and each count is taken once: [`Guard`] keeps the highest and which of the
 //! [`WINDOW_COUNTS`] below it were used. Of a life that it does not know, and of all of them after a restart, the time decides:
@@ -26,7 +26,7 @@ mod signer;
 
 pub use guard::{Guard, MAX_LIVES, Refusal, WINDOW, WINDOW_COUNTS};
 pub use keyring::{Key, KeyError, Keyring, MAX_KEYS, MIN_SECRET};
-pub use signer::{MAX_PEERS, Signed, Signer};
+pub use signer::{Answered, MAX_PEERS, Signed, Signer};
 
 /// The header field.
 pub const HEADER: &str = "Switchhook-Auth";

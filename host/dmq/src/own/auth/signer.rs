@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::Covered;
-use super::keyring::{Keyring, answer_parts, number, request_parts, values};
+use super::keyring::{Claim, Keyring, answer_parts, request_parts};
 use crate::own::version::NodeId;
 
 /// The most peers whose clocks are remembered.
@@ -16,6 +16,17 @@ pub struct Signed {
     /// Whose it is.
     pub node: NodeId,
     /// Which one of its life.
+    pub count: u64,
+}
+
+/// What a genuine answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    /// Who answered.
+    pub node: NodeId,
+    /// What time it was there.
+    pub time: u64,
+    /// Which request of ours it answers.
     pub count: u64,
 }
 
@@ -58,18 +69,17 @@ impl<P: Copy + Eq + Hash> Signer<P> {
         (field, Signed { node, count })
     }
 
-    /// The answerer's time, where the answer to that request is genuine.
-    pub fn answered(
-        &self,
-        to: Signed,
-        status: u16,
-        field: Option<&str>,
-        body: &[u8],
-    ) -> Option<u64> {
-        let [key, time, mac] = values(field?, ["key", "time", "mac"])?;
-        let time = number(time)?;
-        let parts = |parts: &[&[u8]]| self.keys.verifies(key, mac, parts);
-        answer_parts((status, time), (to.node, to.count), body, parts).then_some(time)
+    /// What an answer's field says, where it is genuine and to a request of ours.
+    pub fn answered(&self, status: u16, field: Option<&str>, body: &[u8]) -> Option<Answered> {
+        let claim = Claim::read(field?)?;
+        let (node, time, count) = (claim.node, claim.time, claim.count);
+        let to = Signed {
+            node: self.node,
+            count,
+        };
+        let parts = |parts: &[&[u8]]| self.keys.verifies(claim.key, claim.mac, parts);
+        let genuine = count <= self.count && answer_parts((node, time), to, status, body, parts);
+        genuine.then_some(Answered { node, time, count })
     }
 
     /// Notes what time it is at a peer, so that what is signed from now on is in its time.

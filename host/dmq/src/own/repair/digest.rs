@@ -41,6 +41,11 @@ impl Place {
         self.0
     }
 
+    /// What a record here adds to its bucket's sum.
+    pub(crate) fn weigh(self, print: u64) -> u64 {
+        mix(self.0, print)
+    }
+
     /// Below [`GROUPS`].
     pub const fn group(self) -> usize {
         (self.0 >> 58) as usize
@@ -72,9 +77,17 @@ impl Digest {
     /// Adds a live record.
     pub fn add(&mut self, place: Place, print: u64) {
         if let Some(sum) = self.sums.get_mut(place.bucket()) {
-            *sum = sum.wrapping_add(mix(place.number(), print));
+            *sum = sum.wrapping_add(place.weigh(print));
             self.items += 1;
         }
+    }
+
+    /// Adds the sums of a group's buckets, of so many records.
+    pub fn add_group(&mut self, group: usize, sums: &[u64], items: u64) {
+        for (sum, more) in self.sums.iter_mut().skip(group * BUCKETS).zip(sums) {
+            *sum = sum.wrapping_add(*more);
+        }
+        self.items += items;
     }
 
     /// How many records are in it.

@@ -1,0 +1,394 @@
+//! The replicated state of every set, beside the tables that scripts see: records with versions, in the bus's thread alone.
+//!
+//! Owns the records; the tables are the caller's. A write that was made there is recorded here ([`Records::set`] and its
+//! neighbours), and what was merged here is to be made there ([`Records::merged`]). What is replicated is kept twice so that
+//! no lane ever waits for the bus, and a lane's write costs what it costs without one.
+//!
+//! Records lie in 64 groups by their place, so a comparison or a sweep reads a part at a time. A group's sums are kept until
+//! something in it changes or ends.
+//!
+//! Limits: `most` records of a set, removals that are remembered included. When it is reached, what is over is freed; if that
+//! does not help, a write is not recorded (and so not replicated) and a record of another node is refused, until there is room.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::repair::{BUCKETS, Digest, GROUPS, Merged, Place, Replica, SetId};
+use super::version::{AddError, MAX_REMEMBERED, Record, Value, Version};
+
+/// For how long after the bus wrote a key into a table a write of a lane may have come before it.
+pub const OVERLAP: Duration = Duration::from_secs(2);
+
+/// A record that was merged: the table is to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// Whose it is.
+    pub set: SetId,
+    /// Its key.
+    pub key: Box<str>,
+}
+
+/// See the module's header.
+#[derive(Debug)]
+pub struct Records {
+    sets: Vec<Set>,
+    most: usize,
+    merged: Vec<Changed>,
+    /// The group that is swept next.
+    turn: usize,
+}
+
+#[derive(Debug)]
+struct Set {
+    name: Arc<str>,
+    groups: Vec<Group>,
+    count: usize,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    records: HashMap<Box<str>, Entry, ahash::RandomState>,
+    sums: Option<Sums>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    record: Record,
+    /// When the bus last wrote it into the table.
+    wrote: Option<Instant>,
+}
+
+/// Of a group's live records.
+#[derive(Debug)]
+struct Sums {
+    buckets: Box<[u64; BUCKETS]>,
+    items: u64,
+    /// When the first of them ends.
+    until: Option<Instant>,
+}
+
+impl Group {
+    fn sums(&mut self, now: Instant) -> &Sums {
+        let over = |sums: &Sums| sums.until.is_some_and(|until| until <= now);
+        if self.sums.as_ref().is_some_and(over) {
+            self.sums = None;
+        }
+        let records = &self.records;
+        self.sums.get_or_insert_with(|| {
+            let mut sums = Sums {
+                buckets: Box::new([0; BUCKETS]),
+                items: 0,
+                until: None,
+            };
+            for (key, Entry { record, .. }) in records {
+                if record.is_live(now) {
+                    let place = Place::of(key);
+                    if let Some(sum) = sums.buckets.get_mut(place.bucket() % BUCKETS) {
+                        *sum = sum.wrapping_add(place.weigh(record.print()));
+                    }
+                    sums.items += 1;
+                    let end = record.end();
+                    sums.until = sums.until.into_iter().chain(end).min();
+                }
+            }
+            sums
+        })
+    }
+}
+
+impl Records {
+    /// Empty sets of those names, each of at most so many records.
+    pub fn new(names: impl IntoIterator<Item = Arc<str>>, most: usize) -> Self {
+        let sets = names.into_iter().map(|name| Set {
+            name,
+            groups: (0..GROUPS).map(|_| Group::default()).collect(),
+            count: 0,
+        });
+        Self {
+            sets: sets.collect(),
+            most,
+            merged: Vec::new(),
+            turn: 0,
+        }
+    }
+
+    /// A key was set. False where there is no room for its record.
+    pub fn set(
+        &mut self,
+        (now, version): (Instant, Version),
+        set: SetId,
+        key: &str,
+        value: Value,
+        life: Duration,
+    ) -> bool {
+        self.write(now, set, key, |record| {
+            record.set(version, now, value, life)
+        })
+        .is_some()
+    }
+
+    /// A key was removed.
+    pub fn remove(&mut self, (now, version): (Instant, Version), set: SetId, key: &str) -> bool {
+        self.write(now, set, key, |record| {
+            record.remove(version, now, MAX_REMEMBERED)
+        })
+        .is_some()
+    }
+
+    /// A key was given another life.
+    pub fn expire(
+        &mut self,
+        (now, version): (Instant, Version),
+        set: SetId,
+        key: &str,
+        life: Duration,
+    ) -> bool {
+        let write = |record: &mut Record| record.expire(version, now, life);
+        self.write(now, set, key, write) == Some(true)
+    }
+
+    /// Something was added to a key. `None`: there is no room.
+    pub fn add(
+        &mut self,
+        (now, version): (Instant, Version),
+        set: SetId,
+        key: &str,
+        delta: i64,
+        life: Duration,
+    ) -> Option<Result<i64, AddError>> {
+        self.write(now, set, key, |record| {
+            record.add(version, now, delta, life)
+        })
+    }
+
+    /// The value of a key.
+    pub fn get(&self, now: Instant, set: SetId, key: &str) -> Option<Value> {
+        self.entry(set, key)?.record.value(now)
+    }
+
+    /// A key's record, if there is one.
+    pub fn record(&self, set: SetId, key: &str) -> Option<&Record> {
+        Some(&self.entry(set, key)?.record)
+    }
+
+    /// Every key of a set that has a value now.
+    pub fn live(&self, now: Instant, set: SetId) -> impl Iterator<Item = (&str, &Record)> {
+        let groups = self.sets.get(usize::from(set.0)).map(|set| &set.groups);
+        let entries = groups
+            .into_iter()
+            .flatten()
+            .flat_map(|group| &group.records);
+        let live = entries.filter(move |(_, entry)| entry.record.is_live(now));
+        live.map(|(key, entry)| (&**key, &entry.record))
+    }
+
+    /// Takes out what was merged since the last call.
+    pub fn merged(&mut self) -> Vec<Changed> {
+        std::mem::take(&mut self.merged)
+    }
+
+    /// The bus has written a key into its table.
+    pub fn wrote(&mut self, now: Instant, set: SetId, key: &str) {
+        let group = self.group(set, Place::of(key).group());
+        if let Some(entry) = group.and_then(|group| group.records.get_mut(key)) {
+            entry.wrote = Some(now);
+        }
+    }
+
+    /// Whether a lane's write of that time may have been undone by one of the bus.
+    pub fn overlaps(&self, then: Instant, set: SetId, key: &str) -> bool {
+        let wrote = self.entry(set, key).and_then(|entry| entry.wrote);
+        wrote.is_some_and(|wrote| then <= wrote + OVERLAP)
+    }
+
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.sets.iter().map(|set| set.count).sum()
+    }
+
+    /// True where there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Frees what is over in one group of each set, another at each call.
+    pub fn sweep(&mut self, now: Instant) {
+        self.turn = (self.turn + 1) % GROUPS;
+        let turn = self.turn;
+        for set in &mut self.sets {
+            set.sweep(now, turn..turn + 1);
+        }
+    }
+
+    fn entry(&self, set: SetId, key: &str) -> Option<&Entry> {
+        let set = self.sets.get(usize::from(set.0))?;
+        set.groups.get(Place::of(key).group())?.records.get(key)
+    }
+
+    fn group(&mut self, set: SetId, group: usize) -> Option<&mut Group> {
+        self.sets.get_mut(usize::from(set.0))?.groups.get_mut(group)
+    }
+
+    /// Changes a record, a new one if there is none; `None`: no room.
+    fn write<R>(
+        &mut self,
+        now: Instant,
+        set: SetId,
+        key: &str,
+        write: impl FnOnce(&mut Record) -> R,
+    ) -> Option<R> {
+        let most = self.most;
+        let set = self.sets.get_mut(usize::from(set.0))?;
+        let at = Place::of(key).group();
+        let known = set.groups.get(at)?.records.contains_key(key);
+        if !known && set.count >= most {
+            set.sweep(now, 0..GROUPS);
+            if set.count >= most {
+                return None;
+            }
+        }
+        let group = set.groups.get_mut(at)?;
+        group.sums = None;
+        if !known {
+            let entry = Entry {
+                record: Record::default(),
+                wrote: None,
+            };
+            group.records.insert(key.into(), entry);
+            set.count += 1;
+        }
+        let record = &mut group.records.get_mut(key)?.record;
+        if record.is_over(now) {
+            *record = Record::default();
+        }
+        Some(write(record))
+    }
+}
+
+impl Set {
+    fn sweep(&mut self, now: Instant, groups: std::ops::Range<usize>) {
+        for group in self.groups.get_mut(groups).into_iter().flatten() {
+            let before = group.records.len();
+            group.records.retain(|_, entry| !entry.record.is_over(now));
+            self.count -= before - group.records.len();
+        }
+    }
+}
+
+impl Replica for Records {
+    fn sets(&self) -> u16 {
+        u16::try_from(self.sets.len()).unwrap_or(u16::MAX)
+    }
+
+    fn name(&self, set: SetId) -> &str {
+        let set = self.sets.get(usize::from(set.0));
+        set.map_or("", |set| &set.name)
+    }
+
+    fn find(&self, name: &str) -> Option<SetId> {
+        let at = self.sets.iter().position(|set| *set.name == *name)?;
+        Some(SetId(u16::try_from(at).ok()?))
+    }
+
+    fn digest(&mut self, now: Instant, set: SetId) -> Digest {
+        let mut digest = Digest::default();
+        let set = self.sets.get_mut(usize::from(set.0));
+        for (at, group) in set.into_iter().flat_map(|set| &mut set.groups).enumerate() {
+            let sums = group.sums(now);
+            digest.add_group(at, &*sums.buckets, sums.items);
+        }
+        digest
+    }
+
+    fn each(
+        &mut self,
+        now: Instant,
+        set: SetId,
+        group: usize,
+        visit: &mut dyn FnMut(Place, &str, &Record),
+    ) {
+        let group = self.group(set, group);
+        for (key, entry) in group.into_iter().flat_map(|group| &group.records) {
+            if !entry.record.is_over(now) {
+                visit(Place::of(key), key, &entry.record);
+            }
+        }
+    }
+
+    fn read(&mut self, now: Instant, set: SetId, key: &str, visit: &mut dyn FnMut(&Record)) {
+        let record = self.entry(set, key).map(|entry| &entry.record);
+        if let Some(record) = record.filter(|record| !record.is_over(now)) {
+            visit(record);
+        }
+    }
+
+    fn merge(&mut self, now: Instant, set: SetId, key: &str, record: &Record) -> Merged {
+        // What is over on arrival need not be known.
+        if record.is_over(now) && self.entry(set, key).is_none() {
+            return Merged::Known;
+        }
+        match self.write(now, set, key, |own| own.merge(record)) {
+            None => Merged::Full,
+            Some(false) => Merged::Known,
+            Some(true) => {
+                let key = key.into();
+                self.merged.push(Changed { set, key });
+                Merged::Changed
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::own::version::{NodeId, Stamp};
+
+    const HT: SetId = SetId(0);
+
+    fn version(ms: u64) -> Version {
+        Version {
+            stamp: Stamp::new(ms, 0).unwrap(),
+            node: NodeId::new(1),
+        }
+    }
+
+    #[test]
+    fn sums_follow_every_change_and_every_end() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut records = Records::new(["ht".into()], 1000);
+        let empty = records.digest(start, HT);
+        let when = |ms| (start, version(ms));
+        let life = Duration::from_secs(5);
+        assert!(records.set(when(1), HT, "short", Value::Integer(1), life));
+        assert!(records.set(when(2), HT, "long", Value::Integer(1), Duration::ZERO));
+        let both = records.digest(start, HT);
+        assert_eq!(both.items(), 2);
+        let one = records.digest(at(5), HT);
+        assert_eq!(one.items(), 1);
+        assert!(records.expire((at(1), version(3)), HT, "long", life));
+        assert_ne!(records.digest(at(1), HT), both);
+        assert!(records.remove((at(1), version(4)), HT, "long"));
+        assert_eq!(records.digest(at(5), HT), empty);
+        for _ in 0..GROUPS {
+            records.sweep(at(4000));
+        }
+        assert!(records.is_empty());
+    }
+
+    #[test]
+    fn a_full_set_records_nothing_new_until_there_is_room() {
+        let now = Instant::now();
+        let mut records = Records::new(["ht".into()], 2);
+        let life = Duration::from_secs(1);
+        for key in ["a", "b"] {
+            assert!(records.set((now, version(1)), HT, key, Value::Integer(1), life));
+        }
+        assert!(!records.set((now, version(2)), HT, "c", Value::Integer(1), life));
+        assert!(records.set((now, version(2)), HT, "a", Value::Integer(2), life));
+        let later = now + Duration::from_secs(70);
+        assert!(records.set((later, version(3)), HT, "c", Value::Integer(1), life));
+    }
+}
