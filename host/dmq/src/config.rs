@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::node::Node;
+use crate::own;
 
 /// How this node takes part in the bus.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct Config {
     pub ping: Duration,
     /// How long a member may leave a request unanswered.
     pub timeout: Duration,
+    /// How we work with others of our own nodes; `None`: as with Kamailio.
+    pub own_nodes: Option<own::Config>,
     /// What we call ourselves in User-Agent and Server.
     pub server: Arc<str>,
     /// Random: of it the names of requests are made, which nobody must guess.
@@ -47,6 +50,7 @@ impl Config {
             channels: BTreeSet::new(),
             ping: Duration::from_secs(10),
             timeout: Duration::from_secs(8),
+            own_nodes: None,
             server: "switchhook".into(),
             seed,
         }

@@ -196,11 +196,20 @@ impl Reply {
     pub const FAILED: Self = Self::new(500, "Server Internal Error");
 
     /// Writes the answer to a request, for the way back to where it came from.
-    pub(crate) fn write(&self, request: &Message, source: &Source, server: &str) -> Option<Bytes> {
+    pub(crate) fn write(
+        &self,
+        request: &Message,
+        source: &Source,
+        server: &str,
+        fields: &[(&str, String)],
+    ) -> Option<Bytes> {
         let mut edits = Edits::default();
         mark_source(request, &mut edits, source, false).ok()?;
         let answer = response(edits.view(request), self.status, &self.reason, Some("dmq"));
-        let answer = answer.header(b"Server", server.as_bytes()).ok()?;
+        let mut answer = answer.header(b"Server", server.as_bytes()).ok()?;
+        for (name, value) in fields {
+            answer = answer.header(name.as_bytes(), value.as_bytes()).ok()?;
+        }
         let answer = match &self.body {
             Some((kind, body)) => answer.body(kind.as_bytes(), body).ok()?,
             None => answer,

@@ -337,7 +337,8 @@ pub fn write(table: &str, action: &Action) -> Option<String> {
             write.strval = text.as_deref();
         }
         Action::Add { key, sum, .. } => {
-            let (kind, text, number) = typed(&Value::Integer(*sum));
+            let sum = Value::Integer(*sum);
+            let (kind, text, number) = typed(&sum);
             (write.cname, write.kind, write.mode) = (Some(&**key), Some(kind), 1);
             let set = Write {
                 strval: text.as_deref(),

@@ -348,7 +348,7 @@ impl Outbox {
     }
 }
 
-fn destination(own: Node, to: Node) -> Destination {
+pub(crate) fn destination(own: Node, to: Node) -> Destination {
     Destination {
         transport: to.transport,
         remote: to.address,

@@ -257,6 +257,9 @@ impl Bus {
         match stores.apply(now, change) {
             Ok(()) => {
                 self.counters.applied += 1;
+                if let Some(own) = &mut self.own {
+                    own.learned(now, change);
+                }
                 Reply::OK
             }
             Err(Refused::Bad) => Reply::BAD,

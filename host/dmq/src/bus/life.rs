@@ -1,15 +1,19 @@
 //! Who is a member: joining, pings, silence, goodbye.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use switchhook_sip::message::Message;
 
 use super::{Bus, Event};
 use crate::htable::CHANNEL as HTABLE;
 use crate::list::{self, Status};
-use crate::members::State;
+use crate::members::{Kind, State};
 use crate::node::{Node, Now};
 use crate::outbox::{Done, Keys, Parcel, Tag};
+use crate::own::Heard;
+use crate::own::version::NodeId;
 use crate::{dialog, htable, usrloc};
 
 /// The channel of node lists.
@@ -32,6 +36,7 @@ impl Bus {
     pub fn remove_node(&mut self, node: Node) -> bool {
         self.outbox.forget(node);
         self.syncs.forget(node);
+        self.forget_ours(node);
         let removed = self.members.remove(node).is_some();
         if removed {
             self.event(Event::Down(node));
@@ -53,7 +58,7 @@ impl Bus {
     pub fn shutdown(&mut self, now: Now) {
         let active: Vec<_> = self.members.active().map(|member| member.node).collect();
         for node in active {
-            self.notify(now.at, node, 1, Status::Disabled);
+            self.notify(now, node, 1, Status::Disabled);
         }
         self.leaving = true;
     }
@@ -74,7 +79,7 @@ impl Bus {
                     continue;
                 }
                 if self.members.find(peer).is_none() {
-                    self.notify(at, peer, 2, Status::Active);
+                    self.notify(now, peer, 2, Status::Active);
                 }
             }
         }
@@ -85,7 +90,7 @@ impl Bus {
             pings.push(member.node);
         }
         for node in pings {
-            self.notify(at, node, 1, Status::Active);
+            self.notify(now, node, 1, Status::Active);
         }
     }
 
@@ -110,12 +115,57 @@ impl Bus {
         list::write(self.config.own, own, nodes.copied()).into()
     }
 
-    fn notify(&mut self, now: Instant, node: Node, hops: u8, own: Status) {
+    /// A message says which life of one of our own nodes it is of.
+    pub(super) fn heard_ours(&mut self, now: Now, node: Node, life: NodeId) {
+        if self.members.find(node).is_none() {
+            let _ = self.members.add(now.at, node);
+        }
+        self.members.set_kind(node, Kind::Own);
+        if let Some(own) = self
+            .own
+            .as_mut()
+            .filter(|_| self.members.find(node).is_some())
+        {
+            own.saw(now, node, life);
+        }
+    }
+
+    fn forget_ours(&mut self, node: Node) {
+        if let Some(own) = &mut self.own {
+            own.gone(node);
+        }
+    }
+
+    /// The same for an answer.
+    pub(super) fn is_ours(&mut self, now: Now, node: Node, message: &Message) {
+        let own = self.own.as_mut();
+        match own.map_or(Heard::Nothing, |own| own.heard(now, node, message)) {
+            Heard::Life(life) => self.heard_ours(now, node, life),
+            Heard::Clock => self.notify(now, node, 2, Status::Active),
+            Heard::Nothing => {}
+        }
+    }
+
+    /// Header fields that only our own nodes read, each with its line end.
+    pub(super) fn own_fields(
+        &mut self,
+        now: Now,
+        to: Node,
+        channel: &str,
+        body: &[u8],
+    ) -> Arc<str> {
+        let own = self.own.as_mut();
+        let fields = own.map(|own| own.fields(now, to, channel, body));
+        fields.unwrap_or_default().into()
+    }
+
+    fn notify(&mut self, now: Now, node: Node, hops: u8, own: Status) {
+        let body = self.list(own);
         let parcel = Parcel {
             channel: self.name(CHANNEL),
             content_type: list::CONTENT_TYPE,
-            extra: self.name(""),
-            body: self.list(own),
+            extra: self.own_fields(now, node, CHANNEL, &body),
+            body,
             keys: Keys::None,
             whole: false,
             urgent: true,
@@ -123,7 +173,7 @@ impl Bus {
             tag: Tag::Notify,
         };
         // What is urgent is never refused.
-        let _ = self.outbox.push(now, node, parcel);
+        let _ = self.outbox.push(now.at, node, parcel);
     }
 
     /// A list has come: in a request, or in the answer to one.
@@ -153,7 +203,7 @@ impl Bus {
             let others = self.members.active().map(|member| member.node);
             let others: Vec<_> = others.filter(|node| *node != from).collect();
             for node in others {
-                self.notify(now.at, node, 1, Status::Active);
+                self.notify(now, node, 1, Status::Active);
             }
         }
     }
@@ -241,8 +291,15 @@ impl Bus {
             // What was under way when it fell silent says nothing new.
             State::Disabled if sent < member.since || member.held => {}
             State::Disabled | State::Pending => {
-                self.outbox.retire(node);
                 self.syncs.forget(node);
+                if member.kind == Kind::Own {
+                    // Digests tell what it missed, not a queue.
+                    self.outbox.forget(node);
+                    self.forget_ours(node);
+                    self.members.remove(node);
+                    return self.event(Event::Down(node));
+                }
+                self.outbox.retire(node);
                 if let Some(forgotten) = self.members.retire(now.at, node) {
                     self.outbox.forget(forgotten);
                 }
@@ -260,14 +317,15 @@ impl Bus {
             return;
         }
         member.asked = Some(now.at);
+        let ours = member.kind == Kind::Own;
         let mut asks = Vec::new();
         if self.config.dialogs {
             asks.push((dialog::CHANNEL, dialog::ask()));
         }
-        if self.config.contacts {
+        if self.config.contacts && !ours {
             asks.push((usrloc::CHANNEL, usrloc::ask()));
         }
-        if !self.config.tables.is_empty() {
+        if !self.config.tables.is_empty() && !ours {
             asks.push((HTABLE, htable::ask()));
         }
         for (channel, body) in asks {

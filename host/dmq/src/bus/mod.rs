@@ -25,7 +25,9 @@ use crate::dialog;
 use crate::envelope::{self, Reply};
 use crate::members::Members;
 use crate::node::{Node, Now};
-use crate::outbox::{Manner, Outbox};
+use crate::outbox::{self, Manner, Outbox};
+use crate::own::auth::Signed;
+use crate::own::{self, Own};
 use crate::seen::Seen;
 use crate::stores::Stores;
 use crate::tombs::Tombs;
@@ -127,6 +129,7 @@ pub struct Bus {
     /// States that came before their dialogs.
     early: BTreeMap<dialog::Id, (Instant, Vec<dialog::Update>)>,
     syncs: Syncs,
+    own: Option<Own>,
     asked: BTreeMap<u64, Asked>,
     /// The next number for a ticket or a message of a script's.
     serial: u64,
@@ -134,6 +137,8 @@ pub struct Bus {
     turn: usize,
     join_at: Instant,
     leaving: bool,
+    /// When something last came or was due.
+    now: Now,
     out: VecDeque<Output>,
     names: HashMap<Box<str>, Arc<str>>,
     counters: Counters,
@@ -146,6 +151,7 @@ struct Asked {
     seen: u64,
     message: Message,
     source: Source,
+    signed: Option<Signed>,
 }
 
 impl Bus {
@@ -157,9 +163,12 @@ impl Bus {
             timeout: config.timeout,
             seed: config.seed,
         };
+        let own_nodes = config.own_nodes.clone();
+        let own = own_nodes.map(|own| Own::new(now, own, &config));
         Self {
             outbox: Outbox::new(manner),
             seen: Seen::new(config.seed),
+            own,
             config,
             members: Members::default(),
             contacts_gone: Tombs::default(),
@@ -171,6 +180,7 @@ impl Bus {
             turn: 0,
             join_at: now.at,
             leaving: false,
+            now,
             out: VecDeque::new(),
             names: HashMap::new(),
             counters: Counters::default(),
@@ -185,19 +195,31 @@ impl Bus {
         message: &Message,
         stores: &mut dyn Stores,
     ) {
+        self.now = now;
         if message.is_request() {
             self.request(now, source, message, stores);
-        } else if let Some(id) = envelope::answered(message)
-            && let Some(done) = self.outbox.answered(now.at, id, message.status())
-        {
-            let body = (message.status() == 200).then(|| message.body());
-            self.done(now, done, body);
+        } else if let Some(branch) = envelope::answered(message) {
+            self.answered(now, branch, message, stores);
         }
         self.pump(now, stores);
     }
 
+    fn answered(&mut self, now: Now, branch: u128, message: &Message, stores: &mut dyn Stores) {
+        if let Some(own) = &mut self.own
+            && own.answered(now, branch, message, stores)
+        {
+            return;
+        }
+        if let Some(done) = self.outbox.answered(now.at, branch, message.status()) {
+            self.is_ours(now, done.node, message);
+            let body = (message.status() == 200).then(|| message.body());
+            self.done(now, done, body);
+        }
+    }
+
     /// Does what is due.
     pub fn on_timer(&mut self, now: Now, stores: &mut dyn Stores) {
+        self.now = now;
         let mut given_up = Vec::new();
         self.outbox.on_timer(now.at, &mut given_up);
         for done in given_up {
@@ -218,7 +240,8 @@ impl Bus {
     pub fn deadline(&self) -> Option<Instant> {
         let asked = self.asked.values().next().map(|asked| asked.until);
         let life = self.life_deadline();
-        [self.outbox.deadline(), asked, life]
+        let own = self.own.as_ref().and_then(Own::deadline);
+        [self.outbox.deadline(), asked, life, own]
             .into_iter()
             .flatten()
             .min()
@@ -253,9 +276,26 @@ impl Bus {
         }
     }
 
-    /// How many parcels wait for a member or are under way to it: how far it is behind.
+    /// How many parcels and writes wait for a member or are under way to it: how far it is behind.
     pub fn lag(&self, node: Node) -> usize {
-        self.outbox.waiting(node)
+        let own = self.own.as_ref().map_or(0, |own| own.lag(node));
+        self.outbox.waiting(node) + usize::try_from(own).unwrap_or(usize::MAX)
+    }
+
+    /// What was counted of all that only our own nodes speak.
+    pub fn own_counters(&self) -> Option<own::Counters> {
+        self.own.as_ref().map(Own::counters)
+    }
+
+    /// Sends what our own nodes are to be sent.
+    fn pump_own(&mut self, now: Now, stores: &mut dyn Stores) {
+        let Some(own) = self.own.as_mut().filter(|_| !self.leaving) else {
+            return;
+        };
+        while let Some((to, bytes)) = own.pump(now, stores) {
+            let destination = outbox::destination(self.config.own, to);
+            self.out.push_back(Output::Send { destination, bytes });
+        }
     }
 
     fn event(&mut self, event: Event) {

@@ -9,6 +9,8 @@ use super::{Asked, Bus, Event, MAX_ASKED, Output, PATIENCE, life};
 use crate::envelope::{Reply, Request, Unreadable};
 use crate::list::{self, Status};
 use crate::node::Now;
+use crate::own;
+use crate::own::auth::{Refusal, Signed};
 use crate::seen::Answer;
 use crate::stores::Stores;
 use crate::{dialog, htable, usrloc};
@@ -21,42 +23,89 @@ impl Bus {
         message: &Message,
         stores: &mut dyn Stores,
     ) {
-        if !self.config.allows(source.remote.ip()) {
-            self.counters.refused += 1;
-            return self.reply(message, source, &Reply::FORBIDDEN);
-        }
         let request = match Request::read(message, source) {
             Ok(request) => request,
-            Err(Unreadable::Malformed) => {
-                self.counters.malformed += 1;
-                return self.reply(message, source, &Reply::BAD);
-            }
-            Err(Unreadable::Spoofed) => {
-                self.counters.refused += 1;
-                return self.reply(message, source, &Reply::FORBIDDEN);
-            }
+            Err(unreadable) => return self.unreadable(now, source, message, unreadable),
         };
         let id = self.seen.id(source.remote, request.branch);
-        match self.seen.find(id) {
-            None => self.seen.open(now.at, id),
-            Some(answer) => {
-                self.counters.repeated += 1;
-                return self.again(message, source, answer);
-            }
+        // Own nodes sign each copy anew and may be answered anew.
+        let own = self.own.is_some() && request.channel == own::CHANNEL;
+        if let Some(answer) = self.seen.find(id).filter(|_| !own) {
+            self.counters.repeated += 1;
+            return self.again(now, message, source, answer);
         }
+        let signed = match self.may(now, source, message) {
+            Ok(signed) => signed,
+            Err(to) => {
+                self.counters.refused += 1;
+                return self.reply(now, message, source, to, &Reply::FORBIDDEN);
+            }
+        };
         self.counters.received += 1;
-        let reply = self.carry_out(now, source, &request, id, stores);
+        if own {
+            let reply = self.own_request(now, &request, signed, stores);
+            return self.reply(now, message, source, signed, &reply);
+        }
+        self.seen.open(now.at, id);
+        let reply = self.carry_out(now, source, &request, (id, signed), stores);
         if let Some(reply) = reply {
             if reply.status == Reply::BAD.status {
                 self.counters.malformed += 1;
             }
             self.seen.close(id, &reply);
-            self.reply(message, source, &reply);
+            self.reply(now, message, source, signed, &reply);
         }
     }
 
+    fn unreadable(&mut self, now: Now, source: &Source, message: &Message, why: Unreadable) {
+        let spoofed = why == Unreadable::Spoofed || !self.config.allows(source.remote.ip());
+        let (count, reply) = match spoofed {
+            true => (&mut self.counters.refused, Reply::FORBIDDEN),
+            false => (&mut self.counters.malformed, Reply::BAD),
+        };
+        *count += 1;
+        self.reply(now, message, source, None, &reply);
+    }
+
+    /// Whether that sender may say anything: one that signed with a key of ours may, and one whose address is allowed, unless all
+    /// are to sign. Who is refused for its clock is told ours.
+    fn may(
+        &mut self,
+        now: Now,
+        source: &Source,
+        message: &Message,
+    ) -> Result<Option<Signed>, Option<Signed>> {
+        let own = self.own.as_mut();
+        let only_signed = own.as_ref().is_some_and(|own| own.only_signed());
+        match own.and_then(|own| own.check(now, message)) {
+            Some(Ok(signed)) => Ok(Some(signed)),
+            Some(Err(Refusal::Time(signed))) => Err(Some(signed)),
+            Some(Err(_)) => Err(None),
+            None if only_signed || !self.config.allows(source.remote.ip()) => Err(None),
+            None => Ok(None),
+        }
+    }
+
+    fn own_request(
+        &mut self,
+        now: Now,
+        request: &Request<'_>,
+        signed: Option<Signed>,
+        stores: &mut dyn Stores,
+    ) -> Reply {
+        let own = self.own.as_ref();
+        let Some(life) = own.and_then(|own| own.is_ours(request.message, signed)) else {
+            self.counters.refused += 1;
+            return Reply::FORBIDDEN;
+        };
+        self.heard_ours(now, request.from, life);
+        self.heard(now, request.from);
+        let own = self.own.as_mut();
+        own.map_or(Reply::UNKNOWN, |own| own.request(now, request, stores))
+    }
+
     /// A copy of a request: the same answer, nothing else.
-    fn again(&mut self, message: &Message, source: &Source, answer: Answer) {
+    fn again(&mut self, now: Now, message: &Message, source: &Source, answer: Answer) {
         let Answer::Given { status, listed } = answer else {
             return;
         };
@@ -68,11 +117,21 @@ impl Bus {
         if listed {
             reply.body = Some((list::CONTENT_TYPE.into(), self.list(Status::Active)));
         }
-        self.reply(message, source, &reply);
+        self.reply(now, message, source, None, &reply);
     }
 
-    fn reply(&mut self, message: &Message, source: &Source, reply: &Reply) {
-        if let Some(bytes) = reply.write(message, source, &self.config.server) {
+    fn reply(
+        &mut self,
+        now: Now,
+        message: &Message,
+        source: &Source,
+        signed: Option<Signed>,
+        reply: &Reply,
+    ) {
+        let own = self.own.as_ref();
+        let fields = own.map(|own| own.answer_fields(now, signed, reply));
+        let fields = fields.unwrap_or_default();
+        if let Some(bytes) = reply.write(message, source, &self.config.server, &fields) {
             let destination = source.back();
             self.out.push_back(Output::Send { destination, bytes });
         }
@@ -84,14 +143,19 @@ impl Bus {
         now: Now,
         source: &Source,
         request: &Request<'_>,
-        id: u64,
+        (id, signed): (u64, Option<Signed>),
         stores: &mut dyn Stores,
     ) -> Option<Reply> {
         let from = request.from;
+        // Goodbye is no hello.
+        let goodbye = request.channel == life::CHANNEL && says_goodbye(request);
+        let own = self.own.as_ref().filter(|_| !goodbye);
+        if let Some(life) = own.and_then(|own| own.is_ours(request.message, signed)) {
+            self.heard_ours(now, from, life);
+        }
         Some(match request.channel {
             life::CHANNEL => {
-                // Goodbye is no hello.
-                if !says_goodbye(request) {
+                if !goodbye {
                     self.heard(now, from);
                 }
                 self.listed(now, from, request.body, request.hops);
@@ -109,7 +173,7 @@ impl Bus {
             usrloc::CHANNEL if self.config.contacts => self.usrloc(now, from, request.body, stores),
             dialog::CHANNEL if self.config.dialogs => self.dialog(now, from, request.body, stores),
             other if self.config.channels.contains(other) => {
-                return self.ask_script(now, source, request, id);
+                return self.ask_script(now, source, request, (id, signed));
             }
             _ => Reply::UNKNOWN,
         })
@@ -120,7 +184,7 @@ impl Bus {
         now: Now,
         source: &Source,
         request: &Request<'_>,
-        id: u64,
+        (id, signed): (u64, Option<Signed>),
     ) -> Option<Reply> {
         if self.asked.len() >= MAX_ASKED {
             return Some(Reply::FAILED);
@@ -132,6 +196,7 @@ impl Bus {
             seen: id,
             message: request.message.clone(),
             source: *source,
+            signed,
         };
         self.asked.insert(ticket, asked);
         let channel: Arc<str> = self.name(request.channel);
@@ -151,7 +216,7 @@ impl Bus {
             return false;
         };
         self.seen.close(asked.seen, reply);
-        self.reply(&asked.message, &asked.source, reply);
+        self.reply(self.now, &asked.message, &asked.source, asked.signed, reply);
         true
     }
 }

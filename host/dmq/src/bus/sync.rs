@@ -111,6 +111,7 @@ impl Bus {
 
     /// Goes on with what is being told, as far as there is room.
     pub(super) fn pump(&mut self, now: Now, stores: &mut dyn Stores) {
+        self.pump_own(now, stores);
         let lost = self.members.iter().filter(|member| {
             member.behind_us
                 && member.state == State::Active

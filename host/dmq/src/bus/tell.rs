@@ -7,7 +7,7 @@ use smallvec::smallvec;
 
 use super::Bus;
 use crate::envelope::MAX_BODY;
-use crate::members::{Kind, State};
+use crate::members::{Kind, Member, State};
 use crate::node::{Node, Now};
 use crate::outbox::{Keys, Parcel, Tag};
 use crate::stores::Change;
@@ -32,12 +32,18 @@ impl Bus {
             let name = self.dialog_name(*id);
             self.dialogs_gone.bury(now.at, name, ());
         }
+        if let Some(own) = &mut self.own {
+            own.change(now, change);
+        }
         let Some(parcels) = self.parcels(change) else {
             self.counters.untold += 1;
             return;
         };
-        let told = |member: &&crate::members::Member| {
-            member.kind == Kind::Kamailio && member.state != State::Pending && !member.held
+        // Our own nodes are sent records of tables and contacts, and dialogs as all members are.
+        let dialog = matches!(change, Change::Dialog(_));
+        let told = |member: &&Member| {
+            let speaks = member.kind == Kind::Kamailio || dialog;
+            speaks && member.state != State::Pending && !member.held
         };
         let members = self.members.iter().filter(told).map(|member| member.node);
         let nodes: Vec<_> = members.chain(self.members.former()).collect();
@@ -45,6 +51,21 @@ impl Bus {
             for parcel in &parcels {
                 self.tell(now, node, parcel.clone());
             }
+        }
+    }
+
+    /// Changes made here were lost before they came to the bus: every member is told everything.
+    pub fn resync(&mut self, now: Now) {
+        if let Some(own) = &mut self.own {
+            own.lost_track();
+        }
+        let kamailio = |member: &&mut Member| member.kind == Kind::Kamailio;
+        for member in self.members.iter_mut().filter(kamailio) {
+            member.behind_us = true;
+        }
+        let active: Vec<_> = self.members.active().map(|member| member.node).collect();
+        for node in active {
+            self.tell_everything_missed(now, node);
         }
     }
 
@@ -166,7 +187,7 @@ impl Bus {
             channel: self.name(channel),
             content_type,
             extra: self.name(""),
-            body,
+            body: body.clone(),
             keys: Keys::None,
             whole: false,
             urgent: false,
@@ -175,7 +196,11 @@ impl Bus {
         };
         let mut sent = false;
         for node in nodes {
-            sent |= self.outbox.push(now.at, node, parcel.clone()).is_ok();
+            let parcel = Parcel {
+                extra: self.own_fields(now, node, channel, &body),
+                ..parcel.clone()
+            };
+            sent |= self.outbox.push(now.at, node, parcel).is_ok();
         }
         sent.then_some(self.serial)
     }
@@ -188,6 +213,7 @@ fn is_channel(name: &str) -> bool {
         htable::CHANNEL,
         usrloc::CHANNEL,
         dialog::CHANNEL,
+        crate::own::CHANNEL,
     ]
     .contains(&name);
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);

@@ -13,13 +13,12 @@
 //! Limits: those of the parts; [`MAX_FLIGHTS`] requests whose answers are waited for.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
-use switchhook_sip::message::{HeaderId, Message};
+use switchhook_sip::message::Message;
 
 use super::auth::{self, Covered, Guard, Refusal, Signed, Signer};
 use super::config::Config;
@@ -58,6 +57,17 @@ pub struct Counters {
     pub unmade: u64,
     /// Records that there are.
     pub records: u64,
+}
+
+/// What an answer says of who gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It is one of ours, in that life of it.
+    Life(NodeId),
+    /// It refused us because our clocks differ. Now we know by how much.
+    Clock,
+    /// Nothing.
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -153,13 +163,18 @@ impl Own {
         Some(checked)
     }
 
-    /// Header fields of an answer, each with its line end.
-    pub(crate) fn answer_fields(&self, now: Now, to: Option<Signed>, reply: &Reply) -> String {
-        let mut fields = self.node_field();
+    /// Header fields of an answer.
+    pub(crate) fn answer_fields(
+        &self,
+        now: Now,
+        to: Option<Signed>,
+        reply: &Reply,
+    ) -> Vec<(&'static str, String)> {
+        let mut fields = vec![(NODE_HEADER, self.config.node.to_string())];
         if let (Some(guard), Some(to)) = (&self.guard, to) {
             let body = reply.body.as_ref().map_or(&[][..], |(_, body)| body);
             let field = guard.answer(now.unix_ms, to, reply.status, body);
-            fields += &format!("{}: {field}\r\n", auth::HEADER);
+            fields.push((auth::HEADER, field));
         }
         fields
     }
@@ -170,7 +185,7 @@ impl Own {
     }
 
     fn sign(&mut self, now: Now, to: Node, channel: &str, body: &[u8]) -> (String, Option<u64>) {
-        let mut fields = self.node_field();
+        let mut fields = format!("{NODE_HEADER}: {}\r\n", self.config.node);
         let Some(signer) = &mut self.signer else {
             return (fields, None);
         };
@@ -185,10 +200,6 @@ impl Own {
         (fields, Some(signed.count))
     }
 
-    fn node_field(&self) -> String {
-        format!("{NODE_HEADER}: {}\r\n", self.config.node)
-    }
-
     /// What life of a node of ours a request is of; `None`: of none.
     pub(crate) fn is_ours(&self, message: &Message, signed: Option<Signed>) -> Option<NodeId> {
         match (&self.guard, signed) {
@@ -197,18 +208,21 @@ impl Own {
         }
     }
 
-    /// What life of a node of ours an answer is of. An answer that is to be signed and is not says nothing.
-    pub(crate) fn answer_is_ours(&mut self, now: Now, from: Node, message: &Message) -> Option<NodeId> {
+    /// What an answer says of who gave it. One that is to be signed and is not says nothing.
+    pub(crate) fn heard(&mut self, now: Now, from: Node, message: &Message) -> Heard {
         let Some(signer) = &mut self.signer else {
-            return header(message, NODE_HEADER)?.parse().ok();
+            let life = header(message, NODE_HEADER).and_then(|life| life.parse().ok());
+            return life.map_or(Heard::Nothing, Heard::Life);
         };
         let field = header(message, auth::HEADER);
-        let said = signer.answered(message.status(), field, message.body())?;
-        if message.status() == 403 {
-            signer.learn(now.unix_ms, from, said.time);
-            return None;
+        match signer.answered(message.status(), field, message.body()) {
+            None => Heard::Nothing,
+            Some(said) if message.status() != 403 => Heard::Life(said.node),
+            Some(said) => match signer.learn(now.unix_ms, from, said.time) {
+                true => Heard::Clock,
+                false => Heard::Nothing,
+            },
         }
-        Some(said.node)
     }
 
     /// A member is one of ours, in that life of it.
@@ -236,11 +250,18 @@ impl Own {
     }
 
     /// A request on our channel, of a member that [`Own::saw`] knows.
-    pub(crate) fn request(&mut self, now: Now, request: &Request<'_>, stores: &mut dyn Stores) -> Reply {
+    pub(crate) fn request(
+        &mut self,
+        now: Now,
+        request: &Request<'_>,
+        stores: &mut dyn Stores,
+    ) -> Reply {
         let Some(peer) = self.peers.get(&request.from).copied() else {
             return Reply::FORBIDDEN;
         };
-        let answer = self.mesh.request(now, peer, request.body, &mut self.records);
+        let answer = self
+            .mesh
+            .request(now, peer, request.body, &mut self.records);
         self.make_merged(now, stores);
         match answer.status {
             200 => Reply {
@@ -253,7 +274,13 @@ impl Own {
     }
 
     /// An answer. False where it is to no request of ours.
-    pub(crate) fn answered(&mut self, now: Now, branch: u128, message: &Message, stores: &mut dyn Stores) -> bool {
+    pub(crate) fn answered(
+        &mut self,
+        now: Now,
+        branch: u128,
+        message: &Message,
+        stores: &mut dyn Stores,
+    ) -> bool {
         let id = u64::try_from(branch & u128::from(u64::MAX)).unwrap_or_default();
         if branch != self.branch(id) {
             return false;
@@ -276,7 +303,8 @@ impl Own {
         }
         let peer = flight.peer;
         self.flights.remove(&id);
-        self.mesh.answered(now, peer, id, status, body, &mut self.records);
+        self.mesh
+            .answered(now, peer, id, status, body, &mut self.records);
         self.make_merged(now, stores);
         true
     }
@@ -413,7 +441,10 @@ impl Own {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let again = (!self.again.is_empty() || self.lost).then_some(self.sweep_at);
         let sweep = (!self.records.is_empty()).then_some(self.sweep_at);
-        [self.mesh.deadline(), again, sweep].into_iter().flatten().min()
+        [self.mesh.deadline(), again, sweep]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn envelope(&mut self, now: Now, send: Send) -> Option<(Node, Bytes)> {
@@ -495,7 +526,9 @@ impl Own {
     }
 
     fn read_table(&mut self, now: Now, set: SetId, table: &Arc<str>, stores: &mut dyn Stores) {
-        let items = (0..).map_while(|part| stores.htable_part(now, table, part)).flatten();
+        let items = (0..)
+            .map_while(|part| stores.htable_part(now, table, part))
+            .flatten();
         let mut seen = std::collections::HashSet::new();
         for item in items {
             let value = convert::item_value(&item.value);
@@ -510,7 +543,9 @@ impl Own {
     }
 
     fn read_contacts(&mut self, now: Now, set: SetId, stores: &mut dyn Stores) {
-        let contacts = (0..).map_while(|part| stores.contacts_part(now, part)).flatten();
+        let contacts = (0..)
+            .map_while(|part| stores.contacts_part(now, part))
+            .flatten();
         let mut seen = std::collections::HashSet::new();
         for contact in contacts {
             let key = convert::contact_key(&contact);
@@ -537,7 +572,7 @@ impl Own {
     }
 }
 
-fn header<'a>(message: &'a Message, name: &str) -> Option<&'a str> {
-    let value = message.header(HeaderId::Other(name.as_bytes()))?;
-    std::str::from_utf8(value).ok()
+fn header<'a>(message: &'a Message, name: &'a str) -> Option<&'a str> {
+    let field = message.named(name.as_bytes()).next()?;
+    std::str::from_utf8(field.value).ok()
 }

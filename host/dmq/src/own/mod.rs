@@ -13,5 +13,5 @@ pub mod version;
 
 pub use config::Config;
 pub use convert::Item;
-pub(crate) use link::Own;
 pub use link::{CHANNEL, Counters, MAX_FLIGHTS, NODE_HEADER};
+pub(crate) use link::{Heard, Own};

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use switchhook_dmq::dialog::{self, Dialog};
 use switchhook_dmq::htable::{self, Action, Item, Of, Value};
+use switchhook_dmq::own;
+use switchhook_dmq::own::auth::{Key, Keyring};
+use switchhook_dmq::own::version::NodeId;
 use switchhook_dmq::usrloc::{self, Contact};
 use switchhook_dmq::{Bus, Change, Config, Event, Node, Now, Output, Refused, Stores};
 use switchhook_sip::flow::{FlowId, Source, Transport};
@@ -48,6 +51,10 @@ impl Stores for Memory {
                 match action {
                     Action::Set { key, value, ttl } => {
                         table.insert(key.clone(), (value.clone(), ttl.as_ref().and_then(end)));
+                    }
+                    Action::Add { key, sum, ttl, .. } => {
+                        let end = ttl.as_ref().and_then(end);
+                        table.insert(key.clone(), (Value::Integer(*sum), end));
                     }
                     Action::Expire { key, ttl } => {
                         if let Some(item) = table.get_mut(key) {
@@ -99,6 +106,16 @@ impl Stores for Memory {
                     self.dialogs.remove(id).ok_or(Refused::Unknown)?;
                 }
             },
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, now: Now, item: &own::Item) -> Result<(), Refused> {
+        let table = self.tables.get_mut(&*item.table).ok_or(Refused::Unknown)?;
+        let end = item.left.map(|left| now.at + left);
+        match &item.value {
+            Some(value) => drop(table.insert(item.key.clone(), (value.clone(), end))),
+            None => drop(table.remove(&item.key)),
         }
         Ok(())
     }
@@ -160,6 +177,8 @@ pub struct World {
     /// Datagrams may take up to so long.
     pub jitter: Duration,
     pub split: Box<dyn Fn(Node, Node) -> bool>,
+    /// Of the nodes that are started from now on.
+    pub skew: i64,
     /// Every datagram that arrived at somebody who is no node of ours: from, to, text.
     pub strangers: Vec<(Node, Node, String)>,
     pub delivered: usize,
@@ -181,6 +200,7 @@ impl World {
             doubled: 0,
             jitter: Duration::from_millis(1),
             split: Box::new(|_, _| false),
+            skew: 0,
             strangers: Vec::new(),
             delivered: 0,
         }
@@ -205,15 +225,35 @@ impl World {
         self.start_with(config)
     }
 
+    /// Starts a node that works with others of ours by their own channel, signed with keys of those names.
+    pub fn start_ours(&mut self, n: u8, peers: &[u8], keys: &[&str]) -> &mut Own {
+        self.serial += 1;
+        let life = NodeId::new(u64::from(n) << 32 | self.serial);
+        let key =
+            |name: &&str| Key::new(name, format!("{name}: a secret of ours").as_bytes()).unwrap();
+        let keys: Vec<_> = keys.iter().map(key).collect();
+        let mut config = Config::new(node(n), [u64::from(n), 2, 3, self.serial]);
+        config.peers = peers.iter().copied().map(node).collect();
+        config.allow = vec!["127.0.0.0/24".parse().unwrap()];
+        config.tables = ["ht".into()].into();
+        config.contacts = true;
+        config.channels = ["talk".into()].into();
+        config.own_nodes = Some(own::Config {
+            keys: (!keys.is_empty()).then(|| Keyring::new(keys).unwrap()),
+            ..own::Config::new(life)
+        });
+        self.start_with(config)
+    }
+
     pub fn start_with(&mut self, config: Config) -> &mut Own {
         let node = config.own;
         let mut memory = Memory::default();
         memory.tables.insert("ht".into(), BTreeMap::new());
         let own = Own {
-            bus: Bus::new(self.time(0), config),
+            bus: Bus::new(self.time(self.skew), config),
             memory,
             events: Vec::new(),
-            skew: 0,
+            skew: self.skew,
             up: true,
         };
         self.nodes.insert(node, own);
@@ -249,6 +289,27 @@ impl World {
         let action = Action::Set {
             key: key.into(),
             value: Value::Integer(value),
+            ttl: None,
+        };
+        self.change(
+            n,
+            Change::Htable {
+                table: "ht".into(),
+                action,
+            },
+        );
+    }
+
+    pub fn add(&mut self, n: u8, key: &str, delta: i64) {
+        let table = &self.at(n).memory.tables["ht"];
+        let before = match table.get(key) {
+            Some((Value::Integer(number), _)) => *number,
+            _ => 0,
+        };
+        let action = Action::Add {
+            key: key.into(),
+            delta,
+            sum: before + delta,
             ttl: None,
         };
         self.change(

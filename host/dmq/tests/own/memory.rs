@@ -38,8 +38,16 @@ impl Memory {
         assert!(self.records.remove(self.write(now), set, key));
     }
 
-    pub(crate) fn add(&mut self, now: Now, set: SetId, key: &str, delta: i64) -> Result<i64, AddError> {
-        let sum = self.records.add(self.write(now), set, key, delta, Duration::ZERO);
+    pub(crate) fn add(
+        &mut self,
+        now: Now,
+        set: SetId,
+        key: &str,
+        delta: i64,
+    ) -> Result<i64, AddError> {
+        let sum = self
+            .records
+            .add(self.write(now), set, key, delta, Duration::ZERO);
         sum.expect("room")
     }
 
@@ -57,7 +65,10 @@ impl Memory {
         let sets = (0..self.sets).map(SetId);
         let live = sets.flat_map(|set| self.records.live(now, set).map(move |live| (set, live)));
         live.filter_map(|(set, (key, record))| {
-            Some(((set.0, key.to_owned()), (record.value(now)?, record.print())))
+            Some((
+                (set.0, key.to_owned()),
+                (record.value(now)?, record.print()),
+            ))
         })
         .collect()
     }

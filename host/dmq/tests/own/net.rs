@@ -267,7 +267,9 @@ impl Net {
         let node = &mut self.nodes[to];
         match cargo {
             Cargo::Request { id, body } => {
-                let answer = node.mesh.request(now, peer, &body, &mut node.memory.records);
+                let answer = node
+                    .mesh
+                    .request(now, peer, &body, &mut node.memory.records);
                 let reply = Cargo::Reply {
                     id,
                     status: answer.status,

@@ -88,6 +88,10 @@ impl Guard {
         } = claim;
         let signed = Signed { node, count };
         let window = u64::try_from(WINDOW.as_millis()).unwrap_or(u64::MAX);
+        if self.started > unix_ms {
+            // Our clock was set back: what it showed at the start says nothing any more.
+            self.started = 0;
+        }
         let earliest = self.started.max(unix_ms.saturating_sub(window));
         if time < earliest || time > unix_ms.saturating_add(window) {
             return Err(Refusal::Time(signed));

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use super::Covered;
 use super::keyring::{Claim, Keyring, answer_parts, request_parts};
+use super::{Covered, WINDOW};
 use crate::own::version::NodeId;
 
 /// The most peers whose clocks are remembered.
@@ -82,15 +82,15 @@ impl<P: Copy + Eq + Hash> Signer<P> {
         genuine.then_some(Answered { node, time, count })
     }
 
-    /// Notes what time it is at a peer, so that what is signed from now on is in its time.
-    pub fn learn(&mut self, unix_ms: u64, peer: P, theirs: u64) {
-        let ahead = i128::from(theirs) - i128::from(unix_ms);
-        if let (Ok(ahead), true) = (
-            i64::try_from(ahead),
-            self.ahead.len() < MAX_PEERS || self.ahead.contains_key(&peer),
-        ) {
-            self.ahead.insert(peer, ahead);
-        }
+    /// Notes what time it is at a peer, so that what is signed from now on is in its time. Tells whether that is news.
+    pub fn learn(&mut self, unix_ms: u64, peer: P, theirs: u64) -> bool {
+        let ahead = i64::try_from(i128::from(theirs) - i128::from(unix_ms));
+        let room = self.ahead.len() < MAX_PEERS || self.ahead.contains_key(&peer);
+        let (Ok(ahead), true) = (ahead, room) else {
+            return false;
+        };
+        let before = self.ahead.insert(peer, ahead).unwrap_or(0);
+        u128::from(before.abs_diff(ahead)) > WINDOW.as_millis() / 2
     }
 
     /// Forgets a peer.

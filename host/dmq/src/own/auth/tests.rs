@@ -150,7 +150,8 @@ fn a_wrong_clock_costs_one_message() {
         let forged = answer.replace("time=1", "time=2");
         assert_eq!(signer.answered(403, Some(&forged), b""), None);
         let said = signer.answered(403, Some(&answer), b"").unwrap();
-        signer.learn(ours, 1, said.time);
+        assert!(signer.learn(ours, 1, said.time));
+        assert!(!signer.learn(ours + 1, 1, said.time), "known");
         let (field, _) = signer.sign(ours + 10, 1, &message);
         assert!(guard.request(NOON + 10, Some(&field), &message).is_ok());
         // It is that peer's clock, nobody else's.
