@@ -187,7 +187,7 @@ impl Bus {
             channel: self.name(channel),
             content_type,
             extra: self.name(""),
-            body: body.clone(),
+            body,
             keys: Keys::None,
             whole: false,
             urgent: false,
@@ -197,7 +197,7 @@ impl Bus {
         let mut sent = false;
         for node in nodes {
             let parcel = Parcel {
-                extra: self.own_fields(now, node, channel, &body),
+                extra: self.own_fields(now, node, channel, &parcel.body),
                 ..parcel.clone()
             };
             sent |= self.outbox.push(now.at, node, parcel).is_ok();

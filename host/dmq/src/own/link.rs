@@ -435,7 +435,7 @@ impl Own {
             self.records.sweep(now.at);
         }
         let send = self.mesh.poll(now, &mut self.records)?;
-        self.envelope(now, send)
+        self.envelope(now, &send)
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -447,7 +447,7 @@ impl Own {
             .min()
     }
 
-    fn envelope(&mut self, now: Now, send: Send) -> Option<(Node, Bytes)> {
+    fn envelope(&mut self, now: Now, send: &Send) -> Option<(Node, Bytes)> {
         let to = *self.nodes.get(&send.peer)?;
         let (extra, count) = self.sign(now, to, CHANNEL, &send.body);
         let flight = self.flights.entry(send.id).or_insert_with(|| Flight {

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::repair::{BUCKETS, Digest, GROUPS, Merged, Place, Replica, SetId};
+use super::repair::{Digest, GROUPS, Merged, Place, Replica, SetId};
 use super::version::{AddError, MAX_REMEMBERED, Record, Value, Version};
 
 /// For how long after the bus wrote a key into a table a write of a lane may have come before it.
@@ -37,6 +37,8 @@ pub struct Records {
     merged: Vec<Changed>,
     /// The group that is swept next.
     turn: usize,
+    /// Of a set that is not there.
+    none: Digest,
 }
 
 #[derive(Debug)]
@@ -44,12 +46,16 @@ struct Set {
     name: Arc<str>,
     groups: Vec<Group>,
     count: usize,
+    /// Right for the groups that are not `changed`, until they end.
+    digest: Digest,
 }
 
 #[derive(Debug, Default)]
 struct Group {
     records: HashMap<Box<str>, Entry, ahash::RandomState>,
-    sums: Option<Sums>,
+    changed: bool,
+    /// When the first of its live records ends.
+    until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -59,41 +65,17 @@ struct Entry {
     wrote: Option<Instant>,
 }
 
-/// Of a group's live records.
-#[derive(Debug)]
-struct Sums {
-    buckets: Box<[u64; BUCKETS]>,
-    items: u64,
-    /// When the first of them ends.
-    until: Option<Instant>,
-}
-
 impl Group {
-    fn sums(&mut self, now: Instant) -> &Sums {
-        let over = |sums: &Sums| sums.until.is_some_and(|until| until <= now);
-        if self.sums.as_ref().is_some_and(over) {
-            self.sums = None;
-        }
-        let records = &self.records;
-        self.sums.get_or_insert_with(|| {
-            let mut sums = Sums {
-                buckets: Box::new([0; BUCKETS]),
-                items: 0,
-                until: None,
-            };
-            for (key, Entry { record, .. }) in records {
-                if record.is_live(now) {
-                    let place = Place::of(key);
-                    if let Some(sum) = sums.buckets.get_mut(place.bucket() % BUCKETS) {
-                        *sum = sum.wrapping_add(place.weigh(record.print()));
-                    }
-                    sums.items += 1;
-                    let end = record.end();
-                    sums.until = sums.until.into_iter().chain(end).min();
-                }
-            }
-            sums
-        })
+    /// The live records, and when the first of them ends.
+    fn live(&self, now: Instant) -> (Vec<(Place, u64)>, Option<Instant>) {
+        let mut until: Option<Instant> = None;
+        let live = self.records.iter();
+        let live = live.filter(|(_, entry)| entry.record.is_live(now));
+        let live = live.map(|(key, Entry { record, .. })| {
+            until = until.into_iter().chain(record.end()).min();
+            (Place::of(key), record.print())
+        });
+        (live.collect(), until)
     }
 }
 
@@ -104,12 +86,14 @@ impl Records {
             name,
             groups: (0..GROUPS).map(|_| Group::default()).collect(),
             count: 0,
+            digest: Digest::default(),
         });
         Self {
             sets: sets.collect(),
             most,
             merged: Vec::new(),
             turn: 0,
+            none: Digest::default(),
         }
     }
 
@@ -249,7 +233,7 @@ impl Records {
             }
         }
         let group = set.groups.get_mut(at)?;
-        group.sums = None;
+        group.changed = true;
         if !known {
             let entry = Entry {
                 record: Record::default(),
@@ -291,14 +275,18 @@ impl Replica for Records {
         Some(SetId(u16::try_from(at).ok()?))
     }
 
-    fn digest(&mut self, now: Instant, set: SetId) -> Digest {
-        let mut digest = Digest::default();
-        let set = self.sets.get_mut(usize::from(set.0));
-        for (at, group) in set.into_iter().flat_map(|set| &mut set.groups).enumerate() {
-            let sums = group.sums(now);
-            digest.add_group(at, &*sums.buckets, sums.items);
+    fn digest(&mut self, now: Instant, set: SetId) -> &Digest {
+        let Some(set) = self.sets.get_mut(usize::from(set.0)) else {
+            return &self.none;
+        };
+        for (at, group) in set.groups.iter_mut().enumerate() {
+            if group.changed || group.until.is_some_and(|until| until <= now) {
+                let (live, until) = group.live(now);
+                set.digest.sum_group(at, live.into_iter());
+                (group.changed, group.until) = (false, until);
+            }
         }
-        digest
+        &set.digest
     }
 
     fn each(
@@ -359,19 +347,19 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut records = Records::new(["ht".into()], 1000);
-        let empty = records.digest(start, HT);
+        let empty = Digest::default();
         let when = |ms| (start, version(ms));
         let life = Duration::from_secs(5);
         assert!(records.set(when(1), HT, "short", Value::Integer(1), life));
         assert!(records.set(when(2), HT, "long", Value::Integer(1), Duration::ZERO));
-        let both = records.digest(start, HT);
+        let both = records.digest(start, HT).clone();
         assert_eq!(both.items(), 2);
         let one = records.digest(at(5), HT);
         assert_eq!(one.items(), 1);
         assert!(records.expire((at(1), version(3)), HT, "long", life));
-        assert_ne!(records.digest(at(1), HT), both);
+        assert_ne!(*records.digest(at(1), HT), both);
         assert!(records.remove((at(1), version(4)), HT, "long"));
-        assert_eq!(records.digest(at(5), HT), empty);
+        assert_eq!(*records.digest(at(5), HT), empty);
         for _ in 0..GROUPS {
             records.sweep(at(4000));
         }

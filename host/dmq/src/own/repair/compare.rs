@@ -140,10 +140,11 @@ impl Mesh {
                 if let (Some(peer), false) = (&mut peer, rest.is_empty()) {
                     peer.ask(Ask::Buckets(*set, rest));
                 }
+                let name = replica.name(*set).to_owned();
                 let own = replica.digest(now.at, *set);
                 let sums = groups.iter().map(|group| (*group, own.buckets(*group)));
                 let sums: Vec<_> = sums.collect();
-                body::body(at, "buckets", &(replica.name(*set), sums))
+                body::body(at, "buckets", &(name, sums))
             }
             Ask::Pull(set) => body::body(at, "pull", &replica.name(*set)),
             Ask::Leaf(set, ranges) => {
@@ -161,8 +162,9 @@ impl Mesh {
 pub(super) fn roots(now: Now, replica: &mut dyn Replica) -> Vec<(String, u64, u64)> {
     let sets = (0..replica.sets()).map(SetId);
     sets.map(|set| {
+        let name = replica.name(set).to_owned();
         let digest = replica.digest(now.at, set);
-        (replica.name(set).to_owned(), digest.root(), digest.items())
+        (name, digest.root(), digest.items())
     })
     .collect()
 }

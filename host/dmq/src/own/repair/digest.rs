@@ -41,11 +41,6 @@ impl Place {
         self.0
     }
 
-    /// What a record here adds to its bucket's sum.
-    pub(crate) fn weigh(self, print: u64) -> u64 {
-        mix(self.0, print)
-    }
-
     /// Below [`GROUPS`].
     pub const fn group(self) -> usize {
         (self.0 >> 58) as usize
@@ -60,58 +55,68 @@ impl Place {
 /// The sums of a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digest {
-    sums: Box<[u64]>,
+    groups: Vec<Group>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Group {
+    buckets: [u64; BUCKETS],
+    sum: u64,
     items: u64,
 }
+
+const EMPTY: Group = Group {
+    buckets: [0; BUCKETS],
+    sum: 0,
+    items: 0,
+};
 
 impl Default for Digest {
     fn default() -> Self {
         Self {
-            sums: vec![0; GROUPS * BUCKETS].into_boxed_slice(),
-            items: 0,
+            groups: vec![EMPTY; GROUPS],
         }
     }
 }
 
 impl Digest {
-    /// Adds a live record.
-    pub fn add(&mut self, place: Place, print: u64) {
-        if let Some(sum) = self.sums.get_mut(place.bucket()) {
-            *sum = sum.wrapping_add(place.weigh(print));
-            self.items += 1;
+    /// Sums one group anew, from the places and prints of all live records that are in it.
+    pub fn sum_group(&mut self, group: usize, records: impl Iterator<Item = (Place, u64)>) {
+        let Some(group) = self.groups.get_mut(group) else {
+            return;
+        };
+        *group = EMPTY;
+        for (place, print) in records {
+            if let Some(sum) = group.buckets.get_mut(place.bucket() % BUCKETS) {
+                *sum = sum.wrapping_add(mix(place.number(), print));
+                group.items += 1;
+            }
         }
-    }
-
-    /// Adds the sums of a group's buckets, of so many records.
-    pub fn add_group(&mut self, group: usize, sums: &[u64], items: u64) {
-        for (sum, more) in self.sums.iter_mut().skip(group * BUCKETS).zip(sums) {
-            *sum = sum.wrapping_add(*more);
-        }
-        self.items += items;
+        group.sum = sum(&group.buckets);
     }
 
     /// How many records are in it.
     pub fn items(&self) -> u64 {
-        self.items
+        self.groups.iter().map(|group| group.items).sum()
     }
 
     /// Of the whole set.
     pub fn root(&self) -> u64 {
-        sum(&self.sums)
+        sum(&self.groups())
     }
 
     /// One for each group.
     pub fn groups(&self) -> Vec<u64> {
-        self.sums.chunks(BUCKETS).map(sum).collect()
+        self.groups.iter().map(|group| group.sum).collect()
     }
 
     /// Those of a group's buckets; none where there is no such group.
     pub fn buckets(&self, group: usize) -> &[u64] {
-        self.sums.chunks(BUCKETS).nth(group).unwrap_or_default()
+        self.groups.get(group).map_or(&[], |group| &group.buckets)
     }
 }
 
-/// Buckets are mixed in by their number, so that what moved from one to another does not cancel out.
+/// Sums are mixed in by their number, so that what moved from one to another does not cancel out.
 fn sum(sums: &[u64]) -> u64 {
     let sums = (0u64..).zip(sums).filter(|(_, sum)| **sum != 0);
     sums.fold(0, |all, (at, sum)| all.wrapping_add(mix(at, *sum)))
@@ -154,7 +159,10 @@ mod tests {
         fn order_does_not_matter_and_content_does(mut items in prop::collection::vec((any::<u64>(), any::<u64>()), 1..50)) {
             let digest = |items: &[(u64, u64)]| {
                 let mut digest = Digest::default();
-                items.iter().for_each(|(place, print)| digest.add(Place::new(*place), *print));
+                for group in 0..GROUPS {
+                    let items = items.iter().map(|(place, print)| (Place::new(*place), *print));
+                    digest.sum_group(group, items.filter(|(place, _)| place.group() == group));
+                }
                 digest
             };
             let one = digest(&items);

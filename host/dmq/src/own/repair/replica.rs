@@ -34,8 +34,8 @@ pub trait Replica {
     /// The set of that name, if this node has it too.
     fn find(&self, name: &str) -> Option<SetId>;
 
-    /// Sums of all live records.
-    fn digest(&mut self, now: Instant, set: SetId) -> Digest;
+    /// Sums of all live records; nothing where there is no such set.
+    fn digest(&mut self, now: Instant, set: SetId) -> &Digest;
 
     /// Every record of one group that is not over, removals and those in their grace too; in any order.
     fn each(
