@@ -229,6 +229,61 @@ extern void __wasm_import_switchhook_script_htable_remove_prefix(uint8_t *, size
 __attribute__((__import_module__("switchhook:script/htable@0.1.0"), __import_name__("size")))
 extern void __wasm_import_switchhook_script_htable_size(uint8_t *, size_t, uint8_t *);
 
+// Imported Functions from `switchhook:script/erlang@0.1.0`
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("reply")))
+extern void __wasm_import_switchhook_script_erlang_reply(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("send")))
+extern void __wasm_import_switchhook_script_erlang_send(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("reg-send")))
+extern void __wasm_import_switchhook_script_erlang_reg_send(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("rpc")))
+extern void __wasm_import_switchhook_script_erlang_rpc(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, int32_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("self")))
+extern void __wasm_import_switchhook_script_erlang_self(uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("whereis")))
+extern void __wasm_import_switchhook_script_erlang_whereis(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("make-ref")))
+extern void __wasm_import_switchhook_script_erlang_make_ref(uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("node-of")))
+extern void __wasm_import_switchhook_script_erlang_node_of(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("nodes")))
+extern void __wasm_import_switchhook_script_erlang_nodes(uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("connect")))
+extern void __wasm_import_switchhook_script_erlang_connect(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("disconnect")))
+extern void __wasm_import_switchhook_script_erlang_disconnect(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("link")))
+extern void __wasm_import_switchhook_script_erlang_link(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("unlink")))
+extern void __wasm_import_switchhook_script_erlang_unlink(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("monitor")))
+extern void __wasm_import_switchhook_script_erlang_monitor(int32_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("demonitor")))
+extern void __wasm_import_switchhook_script_erlang_demonitor(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/erlang@0.1.0"), __import_name__("exit")))
+extern void __wasm_import_switchhook_script_erlang_exit(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+// Imported Functions from `switchhook:script/rpc@0.1.0`
+
+__attribute__((__import_module__("switchhook:script/rpc@0.1.0"), __import_name__("register")))
+extern void __wasm_import_switchhook_script_rpc_register(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
 // Exported Functions from `switchhook:script/request-route@0.1.0`
 
 __attribute__((__weak__, __export_name__("cabi_post_switchhook:script/request-route@0.1.0#on-request")))
@@ -763,6 +818,122 @@ void switchhook_script_htable_result_u32_error_free(switchhook_script_htable_res
   if (!ptr->is_err) {
   } else {
     switchhook_script_htable_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_erlang_error_free(switchhook_script_erlang_error_t *ptr) {
+  switchhook_script_types_error_free(ptr);
+}
+
+void switchhook_script_erlang_term_free(switchhook_script_erlang_term_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    uint8_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+    }
+    free(list_ptr);
+  }
+}
+
+void router_tuple2_string_string_free(router_tuple2_string_string_t *ptr) {
+  router_string_free(&ptr->f0);
+  router_string_free(&ptr->f1);
+}
+
+void switchhook_script_erlang_process_free(switchhook_script_erlang_process_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 0: {
+      switchhook_script_erlang_term_free(&ptr->val.pid);
+      break;
+    }
+    case 1: {
+      router_tuple2_string_string_free(&ptr->val.registered);
+      break;
+    }
+  }
+}
+
+void switchhook_script_erlang_rpc_failure_free(switchhook_script_erlang_rpc_failure_t *ptr) {
+  switch ((int32_t) ptr->tag) {
+    case 2: {
+      switchhook_script_erlang_term_free(&ptr->val.raised);
+      break;
+    }
+    case 3: {
+      switchhook_script_erlang_error_free(&ptr->val.refused);
+      break;
+    }
+  }
+}
+
+void switchhook_script_erlang_result_void_error_free(switchhook_script_erlang_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    switchhook_script_erlang_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_erlang_result_term_rpc_failure_free(switchhook_script_erlang_result_term_rpc_failure_t *ptr) {
+  if (!ptr->is_err) {
+    switchhook_script_erlang_term_free(&ptr->val.ok);
+  } else {
+    switchhook_script_erlang_rpc_failure_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_erlang_result_term_error_free(switchhook_script_erlang_result_term_error_t *ptr) {
+  if (!ptr->is_err) {
+    switchhook_script_erlang_term_free(&ptr->val.ok);
+  } else {
+    switchhook_script_erlang_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_erlang_option_term_free(switchhook_script_erlang_option_term_t *ptr) {
+  if (ptr->is_some) {
+    switchhook_script_erlang_term_free(&ptr->val);
+  }
+}
+
+void switchhook_script_erlang_result_option_term_error_free(switchhook_script_erlang_result_option_term_error_t *ptr) {
+  if (!ptr->is_err) {
+    switchhook_script_erlang_option_term_free(&ptr->val.ok);
+  } else {
+    switchhook_script_erlang_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_erlang_result_string_error_free(switchhook_script_erlang_result_string_error_t *ptr) {
+  if (!ptr->is_err) {
+    router_string_free(&ptr->val.ok);
+  } else {
+    switchhook_script_erlang_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_erlang_result_list_string_error_free(switchhook_script_erlang_result_list_string_error_t *ptr) {
+  if (!ptr->is_err) {
+    router_list_string_free(&ptr->val.ok);
+  } else {
+    switchhook_script_erlang_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_erlang_result_bool_error_free(switchhook_script_erlang_result_bool_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    switchhook_script_erlang_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_rpc_error_free(switchhook_script_rpc_error_t *ptr) {
+  switchhook_script_types_error_free(ptr);
+}
+
+void switchhook_script_rpc_result_void_error_free(switchhook_script_rpc_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    switchhook_script_rpc_error_free(&ptr->val.err);
   }
 }
 
@@ -2632,6 +2803,557 @@ bool switchhook_script_htable_size(router_string_t *table, uint32_t *ret, switch
   }
   if (!result.is_err) {
     *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_reply(switchhook_script_erlang_term_t *message, switchhook_script_erlang_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_reply((uint8_t *) (*message).ptr, (*message).len, ptr);
+  switchhook_script_erlang_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_send(switchhook_script_erlang_term_t *to, switchhook_script_erlang_term_t *message, switchhook_script_erlang_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_send((uint8_t *) (*to).ptr, (*to).len, (uint8_t *) (*message).ptr, (*message).len, ptr);
+  switchhook_script_erlang_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_reg_send(router_string_t *name, router_string_t *node, switchhook_script_erlang_term_t *message, switchhook_script_erlang_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_reg_send((uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*node).ptr, (*node).len, (uint8_t *) (*message).ptr, (*message).len, ptr);
+  switchhook_script_erlang_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_rpc(router_string_t *node, router_string_t *module, router_string_t *function, switchhook_script_erlang_term_t *args, uint32_t timeout, switchhook_script_erlang_term_t *ret, switchhook_script_erlang_rpc_failure_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(5*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_rpc((uint8_t *) (*node).ptr, (*node).len, (uint8_t *) (*module).ptr, (*module).len, (uint8_t *) (*function).ptr, (*function).len, (uint8_t *) (*args).ptr, (*args).len, (int32_t) (timeout), ptr);
+  switchhook_script_erlang_result_term_rpc_failure_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (switchhook_script_erlang_term_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      switchhook_script_erlang_rpc_failure_t variant;
+      variant.tag = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      switch ((int32_t) variant.tag) {
+        case 0: {
+          break;
+        }
+        case 1: {
+          break;
+        }
+        case 2: {
+          variant.val.raised = (switchhook_script_erlang_term_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+        case 3: {
+          variant.val.refused = (switchhook_script_types_error_t) {
+            (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + (2*sizeof(void*)))),
+            (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+          };
+          break;
+        }
+      }
+
+      result.val.err = variant;
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_self(switchhook_script_erlang_term_t *ret, switchhook_script_erlang_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_self(ptr);
+  switchhook_script_erlang_result_term_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (switchhook_script_erlang_term_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_whereis(router_string_t *name, switchhook_script_erlang_option_term_t *ret, switchhook_script_erlang_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_whereis((uint8_t *) (*name).ptr, (*name).len, ptr);
+  switchhook_script_erlang_result_option_term_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      switchhook_script_erlang_option_term_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + sizeof(void*)))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (switchhook_script_erlang_term_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.ok = option;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_make_ref(switchhook_script_erlang_term_t *ret, switchhook_script_erlang_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_make_ref(ptr);
+  switchhook_script_erlang_result_term_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (switchhook_script_erlang_term_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_node_of(switchhook_script_erlang_term_t *identity, router_string_t *ret, switchhook_script_erlang_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_node_of((uint8_t *) (*identity).ptr, (*identity).len, ptr);
+  switchhook_script_erlang_result_string_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_nodes(router_list_string_t *ret, switchhook_script_erlang_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_nodes(ptr);
+  switchhook_script_erlang_result_list_string_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (router_list_string_t) { (router_string_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_connect(router_string_t *node, switchhook_script_erlang_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_connect((uint8_t *) (*node).ptr, (*node).len, ptr);
+  switchhook_script_erlang_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_disconnect(router_string_t *node, bool *ret, switchhook_script_erlang_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_disconnect((uint8_t *) (*node).ptr, (*node).len, ptr);
+  switchhook_script_erlang_result_bool_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_link(switchhook_script_erlang_term_t *to, switchhook_script_erlang_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_link((uint8_t *) (*to).ptr, (*to).len, ptr);
+  switchhook_script_erlang_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_unlink(switchhook_script_erlang_term_t *to, switchhook_script_erlang_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_unlink((uint8_t *) (*to).ptr, (*to).len, ptr);
+  switchhook_script_erlang_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_monitor(switchhook_script_erlang_process_t *process, switchhook_script_erlang_term_t *ret, switchhook_script_erlang_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  int32_t variant;
+  uint8_t * variant1;
+  size_t variant2;
+  uint8_t * variant3;
+  size_t variant4;
+  switch ((int32_t) (*process).tag) {
+    case 0: {
+      const switchhook_script_erlang_term_t *payload = &(*process).val.pid;
+      variant = 0;
+      variant1 = (uint8_t *) (*payload).ptr;
+      variant2 = (*payload).len;
+      variant3 = 0;
+      variant4 = 0;
+      break;
+    }
+    case 1: {
+      const router_tuple2_string_string_t *payload0 = &(*process).val.registered;
+      variant = 1;
+      variant1 = (uint8_t *) ((*payload0).f0).ptr;
+      variant2 = ((*payload0).f0).len;
+      variant3 = (uint8_t *) ((*payload0).f1).ptr;
+      variant4 = ((*payload0).f1).len;
+      break;
+    }
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_monitor(variant, variant1, variant2, variant3, variant4, ptr);
+  switchhook_script_erlang_result_term_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (switchhook_script_erlang_term_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_demonitor(switchhook_script_erlang_term_t *reference, bool *ret, switchhook_script_erlang_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_demonitor((uint8_t *) (*reference).ptr, (*reference).len, ptr);
+  switchhook_script_erlang_result_bool_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_erlang_exit(switchhook_script_erlang_term_t *to, switchhook_script_erlang_term_t *reason, switchhook_script_erlang_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_erlang_exit((uint8_t *) (*to).ptr, (*to).len, (uint8_t *) (*reason).ptr, (*reason).len, ptr);
+  switchhook_script_erlang_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_rpc_register(router_string_t *name, router_string_t *doc, switchhook_script_rpc_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_rpc_register((uint8_t *) (*name).ptr, (*name).len, (uint8_t *) (*doc).ptr, (*doc).len, ptr);
+  switchhook_script_rpc_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
     return 1;
   } else {
     *err = result.val.err;

@@ -547,6 +547,120 @@ typedef struct {
   } val;
 } switchhook_script_htable_result_u32_error_t;
 
+typedef switchhook_script_types_error_t switchhook_script_erlang_error_t;
+
+// A term of the external term format with its version byte.
+typedef struct switchhook_script_erlang_term_t {
+  uint8_t   *ptr;
+  size_t len;
+} switchhook_script_erlang_term_t;
+
+typedef struct {
+  router_string_t f0;
+  router_string_t f1;
+} router_tuple2_string_string_t;
+
+// A process, on whatever node.
+typedef struct switchhook_script_erlang_process_t {
+  uint8_t tag;
+  union {
+    switchhook_script_erlang_term_t     pid;
+    router_tuple2_string_string_t     registered;
+  } val;
+} switchhook_script_erlang_process_t;
+
+// By its pid.
+#define SWITCHHOOK_SCRIPT_ERLANG_PROCESS_PID 0
+// By the name it is registered under on a node. The empty node means the active one.
+#define SWITCHHOOK_SCRIPT_ERLANG_PROCESS_REGISTERED 1
+
+// Why a function was not called or gave no result.
+typedef struct switchhook_script_erlang_rpc_failure_t {
+  uint8_t tag;
+  union {
+    switchhook_script_erlang_term_t     raised;
+    switchhook_script_erlang_error_t     refused;
+  } val;
+} switchhook_script_erlang_rpc_failure_t;
+
+// No node of that name is connected, or it was lost before it answered.
+#define SWITCHHOOK_SCRIPT_ERLANG_RPC_FAILURE_NO_CONNECTION 0
+// It did not answer in time. It may have done what it was asked.
+#define SWITCHHOOK_SCRIPT_ERLANG_RPC_FAILURE_TIMEOUT 1
+// The function raised, or is not there: the Reason of Erlang's `{badrpc, Reason}`.
+#define SWITCHHOOK_SCRIPT_ERLANG_RPC_FAILURE_RAISED 2
+// Not called at all.
+#define SWITCHHOOK_SCRIPT_ERLANG_RPC_FAILURE_REFUSED 3
+
+typedef struct {
+  bool is_err;
+  union {
+    switchhook_script_erlang_error_t err;
+  } val;
+} switchhook_script_erlang_result_void_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    switchhook_script_erlang_term_t ok;
+    switchhook_script_erlang_rpc_failure_t err;
+  } val;
+} switchhook_script_erlang_result_term_rpc_failure_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    switchhook_script_erlang_term_t ok;
+    switchhook_script_erlang_error_t err;
+  } val;
+} switchhook_script_erlang_result_term_error_t;
+
+typedef struct {
+  bool is_some;
+  switchhook_script_erlang_term_t val;
+} switchhook_script_erlang_option_term_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    switchhook_script_erlang_option_term_t ok;
+    switchhook_script_erlang_error_t err;
+  } val;
+} switchhook_script_erlang_result_option_term_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    router_string_t ok;
+    switchhook_script_erlang_error_t err;
+  } val;
+} switchhook_script_erlang_result_string_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    router_list_string_t ok;
+    switchhook_script_erlang_error_t err;
+  } val;
+} switchhook_script_erlang_result_list_string_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    bool ok;
+    switchhook_script_erlang_error_t err;
+  } val;
+} switchhook_script_erlang_result_bool_error_t;
+
+typedef switchhook_script_types_error_t switchhook_script_rpc_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    switchhook_script_rpc_error_t err;
+  } val;
+} switchhook_script_rpc_result_void_error_t;
+
 typedef switchhook_script_types_outcome_t exports_switchhook_script_request_route_outcome_t;
 
 typedef struct {
@@ -731,6 +845,49 @@ extern bool switchhook_script_htable_remove_prefix(router_string_t *table, route
 // How many items are alive.
 extern bool switchhook_script_htable_size(router_string_t *table, uint32_t *ret, switchhook_script_htable_error_t *err);
 
+// Imported Functions from `switchhook:script/erlang@0.1.0`
+// Answers the message of the current `on-message`: to a `gen_server:call` with its tag, else to the sender's pid.
+// `erl_reply`. `not-here` for a cast or a message whose sender is not known, and everywhere else; a call is answered once.
+extern bool switchhook_script_erlang_reply(switchhook_script_erlang_term_t *message, switchhook_script_erlang_error_t *err);
+// Sends a message to a pid; `erl_send`. Done when it is queued; `unavailable` where its node is not connected,
+// `limit` where the node reads too slowly.
+extern bool switchhook_script_erlang_send(switchhook_script_erlang_term_t *to, switchhook_script_erlang_term_t *message, switchhook_script_erlang_error_t *err);
+// Sends a message to a registered process; `erl_reg_send`. The empty node means the active one. Errors as `send`.
+extern bool switchhook_script_erlang_reg_send(router_string_t *name, router_string_t *node, switchhook_script_erlang_term_t *message, switchhook_script_erlang_error_t *err);
+// Calls a function with a list of arguments and gives what it returns; `erl_rpc`. The empty node means the active one.
+// Waits at most that many milliseconds; 0 means the config's `rpc-timeout`.
+extern bool switchhook_script_erlang_rpc(router_string_t *node, router_string_t *module, router_string_t *function, switchhook_script_erlang_term_t *args, uint32_t timeout, switchhook_script_erlang_term_t *ret, switchhook_script_erlang_rpc_failure_t *err);
+// The pid of the process that this event runs in.
+extern bool switchhook_script_erlang_self(switchhook_script_erlang_term_t *ret, switchhook_script_erlang_error_t *err);
+// The pid of a process of this host: `self`, or the name of an `erlang-route`. None where there is none.
+extern bool switchhook_script_erlang_whereis(router_string_t *name, switchhook_script_erlang_option_term_t *ret, switchhook_script_erlang_error_t *err);
+// A reference that no other call of any node gives.
+extern bool switchhook_script_erlang_make_ref(switchhook_script_erlang_term_t *ret, switchhook_script_erlang_error_t *err);
+// The node of a pid, port or reference; of the empty list this host's own.
+extern bool switchhook_script_erlang_node_of(switchhook_script_erlang_term_t *identity, router_string_t *ret, switchhook_script_erlang_error_t *err);
+// The connected nodes, the active one first.
+extern bool switchhook_script_erlang_nodes(router_list_string_t *ret, switchhook_script_erlang_error_t *err);
+// Connects to a node and waits until it is up. `unavailable` says why it is not.
+extern bool switchhook_script_erlang_connect(router_string_t *node, switchhook_script_erlang_error_t *err);
+// Ends the connection to a node; tells whether there was one.
+extern bool switchhook_script_erlang_disconnect(router_string_t *node, bool *ret, switchhook_script_erlang_error_t *err);
+// Links the process of this event to a pid. When that ends, or the connection to its node, comes an `exit` event. At once where
+// there is no such process.
+extern bool switchhook_script_erlang_link(switchhook_script_erlang_term_t *to, switchhook_script_erlang_error_t *err);
+// Takes a link back.
+extern bool switchhook_script_erlang_unlink(switchhook_script_erlang_term_t *to, switchhook_script_erlang_error_t *err);
+// Watches a process, and gives the reference that the `down` event will carry. At once where there is no such process.
+extern bool switchhook_script_erlang_monitor(switchhook_script_erlang_process_t *process, switchhook_script_erlang_term_t *ret, switchhook_script_erlang_error_t *err);
+// Takes a monitor back; tells whether there was one.
+extern bool switchhook_script_erlang_demonitor(switchhook_script_erlang_term_t *reference, bool *ret, switchhook_script_erlang_error_t *err);
+// Sends an exit signal to a pid; `exit/2`.
+extern bool switchhook_script_erlang_exit(switchhook_script_erlang_term_t *to, switchhook_script_erlang_term_t *reason, switchhook_script_erlang_error_t *err);
+
+// Imported Functions from `switchhook:script/rpc@0.1.0`
+// Adds a command, in `init` and nowhere else; `init` names it among its handlers too. The name is `group.command`, of letters, digits
+// and `_`; the host's own groups (`core`, `script`, `htable` ...) are `invalid`. The documentation is a line or more for a person.
+extern bool switchhook_script_rpc_register(router_string_t *name, router_string_t *doc, switchhook_script_rpc_error_t *err);
+
 // Exported Functions from `switchhook:script/request-route@0.1.0`
 bool exports_switchhook_script_request_route_on_request(exports_switchhook_script_request_route_outcome_t *ret, router_string_t *err);
 
@@ -872,6 +1029,36 @@ void switchhook_script_htable_result_s64_error_free(switchhook_script_htable_res
 void switchhook_script_htable_result_bool_error_free(switchhook_script_htable_result_bool_error_t *ptr);
 
 void switchhook_script_htable_result_u32_error_free(switchhook_script_htable_result_u32_error_t *ptr);
+
+void switchhook_script_erlang_error_free(switchhook_script_erlang_error_t *ptr);
+
+void switchhook_script_erlang_term_free(switchhook_script_erlang_term_t *ptr);
+
+void router_tuple2_string_string_free(router_tuple2_string_string_t *ptr);
+
+void switchhook_script_erlang_process_free(switchhook_script_erlang_process_t *ptr);
+
+void switchhook_script_erlang_rpc_failure_free(switchhook_script_erlang_rpc_failure_t *ptr);
+
+void switchhook_script_erlang_result_void_error_free(switchhook_script_erlang_result_void_error_t *ptr);
+
+void switchhook_script_erlang_result_term_rpc_failure_free(switchhook_script_erlang_result_term_rpc_failure_t *ptr);
+
+void switchhook_script_erlang_result_term_error_free(switchhook_script_erlang_result_term_error_t *ptr);
+
+void switchhook_script_erlang_option_term_free(switchhook_script_erlang_option_term_t *ptr);
+
+void switchhook_script_erlang_result_option_term_error_free(switchhook_script_erlang_result_option_term_error_t *ptr);
+
+void switchhook_script_erlang_result_string_error_free(switchhook_script_erlang_result_string_error_t *ptr);
+
+void switchhook_script_erlang_result_list_string_error_free(switchhook_script_erlang_result_list_string_error_t *ptr);
+
+void switchhook_script_erlang_result_bool_error_free(switchhook_script_erlang_result_bool_error_t *ptr);
+
+void switchhook_script_rpc_error_free(switchhook_script_rpc_error_t *ptr);
+
+void switchhook_script_rpc_result_void_error_free(switchhook_script_rpc_result_void_error_t *ptr);
 
 void exports_switchhook_script_request_route_result_outcome_string_free(exports_switchhook_script_request_route_result_outcome_string_t *ptr);
 

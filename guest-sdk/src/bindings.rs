@@ -6282,6 +6282,1578 @@ pub mod switchhook {
                 }
             }
         }
+        /// The host as a hidden node of an Erlang cluster. Terms cross in Erlang's external term format, with their version byte (131).
+        ///
+        /// Each event runs in the name of a process: that of its `erlang-route` (`erlang:NAME` is a registered process), elsewhere
+        /// the process `self`. It is what `self` gives, what others see as the sender, and who links and monitors belong to.
+        ///
+        /// Nothing here waits but `rpc` and `connect`; these suspend only their own event. A term that is none is `invalid`, and so
+        /// are a pid, a port or a reference where another is asked for. Where the config has no `[erlang]`, every call is `unavailable`.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod erlang {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Error = super::super::super::switchhook::script::types::Error;
+            /// A term of the external term format with its version byte.
+            pub type Term = _rt::Vec<u8>;
+            /// A process, on whatever node.
+            #[derive(Clone)]
+            pub enum Process {
+                /// By its pid.
+                Pid(Term),
+                /// By the name it is registered under on a node. The empty node means the active one.
+                Registered((_rt::String, _rt::String)),
+            }
+            impl ::core::fmt::Debug for Process {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        Process::Pid(e) => {
+                            f.debug_tuple("Process::Pid").field(e).finish()
+                        }
+                        Process::Registered(e) => {
+                            f.debug_tuple("Process::Registered").field(e).finish()
+                        }
+                    }
+                }
+            }
+            /// Why a function was not called or gave no result.
+            #[derive(Clone)]
+            pub enum RpcFailure {
+                /// No node of that name is connected, or it was lost before it answered.
+                NoConnection,
+                /// It did not answer in time. It may have done what it was asked.
+                Timeout,
+                /// The function raised, or is not there: the Reason of Erlang's `{badrpc, Reason}`.
+                Raised(Term),
+                /// Not called at all.
+                Refused(Error),
+            }
+            impl ::core::fmt::Debug for RpcFailure {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        RpcFailure::NoConnection => {
+                            f.debug_tuple("RpcFailure::NoConnection").finish()
+                        }
+                        RpcFailure::Timeout => {
+                            f.debug_tuple("RpcFailure::Timeout").finish()
+                        }
+                        RpcFailure::Raised(e) => {
+                            f.debug_tuple("RpcFailure::Raised").field(e).finish()
+                        }
+                        RpcFailure::Refused(e) => {
+                            f.debug_tuple("RpcFailure::Refused").field(e).finish()
+                        }
+                    }
+                }
+            }
+            impl ::core::fmt::Display for RpcFailure {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    write!(f, "{:?}", self)
+                }
+            }
+            impl ::core::error::Error for RpcFailure {}
+            #[allow(unused_unsafe, clippy::all)]
+            /// Answers the message of the current `on-message`: to a `gen_server:call` with its tag, else to the sender's pid.
+            /// `erl_reply`. `not-here` for a cast or a message whose sender is not known, and everywhere else; a call is answered once.
+            #[allow(async_fn_in_trait)]
+            pub fn reply(message: &[u8]) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = message;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "reply"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result8 = match l3 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l4 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l6 = *ptr1
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len7 = l6;
+                                let bytes7 = _rt::Vec::from_raw_parts(
+                                    l5.cast(),
+                                    len7,
+                                    len7,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l4 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes7),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result8
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sends a message to a pid; `erl_send`. Done when it is queued; `unavailable` where its node is not connected,
+            /// `limit` where the node reads too slowly.
+            #[allow(async_fn_in_trait)]
+            pub fn send(to: &[u8], message: &[u8]) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = to;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = message;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "send"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result9 = match l4 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = i32::from(
+                                    *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l6 = *ptr2
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l7 = *ptr2
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len8 = l7;
+                                let bytes8 = _rt::Vec::from_raw_parts(
+                                    l6.cast(),
+                                    len8,
+                                    len8,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l5 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes8),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result9
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sends a message to a registered process; `erl_reg_send`. The empty node means the active one. Errors as `send`.
+            #[allow(async_fn_in_trait)]
+            pub fn reg_send(
+                name: &str,
+                node: &str,
+                message: &[u8],
+            ) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = node;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let vec2 = message;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "reg-send"]
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        ptr2.cast_mut(),
+                        len2,
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result10 = match l5 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l6 = i32::from(
+                                    *ptr3.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l7 = *ptr3
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l8 = *ptr3
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len9 = l8;
+                                let bytes9 = _rt::Vec::from_raw_parts(
+                                    l7.cast(),
+                                    len9,
+                                    len9,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l6 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes9),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result10
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Calls a function with a list of arguments and gives what it returns; `erl_rpc`. The empty node means the active one.
+            /// Waits at most that many milliseconds; 0 means the config's `rpc-timeout`.
+            #[allow(async_fn_in_trait)]
+            pub fn rpc(
+                node: &str,
+                module: &str,
+                function: &str,
+                args: &[u8],
+                timeout: u32,
+            ) -> ::core::result::Result<Term, RpcFailure> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 5 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 5
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = node;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = module;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let vec2 = function;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    let vec3 = args;
+                    let ptr3 = vec3.as_ptr().cast::<u8>();
+                    let len3 = vec3.len();
+                    let ptr4 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "rpc"]
+                        fn wit_import5(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import5(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import5(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        ptr2.cast_mut(),
+                        len2,
+                        ptr3.cast_mut(),
+                        len3,
+                        _rt::as_i32(&timeout),
+                        ptr4,
+                    );
+                    let l6 = i32::from(*ptr4.add(0).cast::<u8>());
+                    let result19 = match l6 {
+                        0 => {
+                            let e = {
+                                let l7 = *ptr4
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l8 = *ptr4
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len9 = l8;
+                                <_ as From<
+                                    _rt::Vec<_>,
+                                >>::from(_rt::Vec::from_raw_parts(l7.cast(), len9, len9))
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l10 = i32::from(
+                                    *ptr4.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let v18 = match l10 {
+                                    0 => RpcFailure::NoConnection,
+                                    1 => RpcFailure::Timeout,
+                                    2 => {
+                                        let e18 = {
+                                            let l11 = *ptr4
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l12 = *ptr4
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len13 = l12;
+                                            <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(l11.cast(), len13, len13))
+                                        };
+                                        RpcFailure::Raised(e18)
+                                    }
+                                    n => {
+                                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                        let e18 = {
+                                            let l14 = i32::from(
+                                                *ptr4
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>(),
+                                            );
+                                            let l15 = *ptr4
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l16 = *ptr4
+                                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len17 = l16;
+                                            let bytes17 = _rt::Vec::from_raw_parts(
+                                                l15.cast(),
+                                                len17,
+                                                len17,
+                                            );
+                                            super::super::super::switchhook::script::types::Error {
+                                                code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                                    l14 as u8,
+                                                ),
+                                                message: _rt::string_lift(bytes17),
+                                            }
+                                        };
+                                        RpcFailure::Refused(e18)
+                                    }
+                                };
+                                v18
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result19
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The pid of the process that this event runs in.
+            #[allow(async_fn_in_trait)]
+            pub fn self_() -> ::core::result::Result<Term, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "self"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result10 = match l2 {
+                        0 => {
+                            let e = {
+                                let l3 = *ptr0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l4 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len5 = l4;
+                                <_ as From<
+                                    _rt::Vec<_>,
+                                >>::from(_rt::Vec::from_raw_parts(l3.cast(), len5, len5))
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l6 = i32::from(
+                                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l7 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l8 = *ptr0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len9 = l8;
+                                let bytes9 = _rt::Vec::from_raw_parts(
+                                    l7.cast(),
+                                    len9,
+                                    len9,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l6 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes9),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result10
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The pid of a process of this host: `self`, or the name of an `erlang-route`. None where there is none.
+            #[allow(async_fn_in_trait)]
+            pub fn whereis(
+                name: &str,
+            ) -> ::core::result::Result<::core::option::Option<Term>, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "whereis"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result12 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                match l4 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l5 = *ptr1
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l6 = *ptr1
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len7 = l6;
+                                            <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(l5.cast(), len7, len7))
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l8 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l9 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l10 = *ptr1
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len11 = l10;
+                                let bytes11 = _rt::Vec::from_raw_parts(
+                                    l9.cast(),
+                                    len11,
+                                    len11,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l8 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes11),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result12
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// A reference that no other call of any node gives.
+            #[allow(async_fn_in_trait)]
+            pub fn make_ref() -> ::core::result::Result<Term, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "make-ref"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result10 = match l2 {
+                        0 => {
+                            let e = {
+                                let l3 = *ptr0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l4 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len5 = l4;
+                                <_ as From<
+                                    _rt::Vec<_>,
+                                >>::from(_rt::Vec::from_raw_parts(l3.cast(), len5, len5))
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l6 = i32::from(
+                                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l7 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l8 = *ptr0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len9 = l8;
+                                let bytes9 = _rt::Vec::from_raw_parts(
+                                    l7.cast(),
+                                    len9,
+                                    len9,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l6 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes9),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result10
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The node of a pid, port or reference; of the empty list this host's own.
+            #[allow(async_fn_in_trait)]
+            pub fn node_of(
+                identity: &[u8],
+            ) -> ::core::result::Result<_rt::String, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = identity;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "node-of"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result11 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                _rt::string_lift(bytes6)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l7 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l8 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l9 = *ptr1
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len10 = l9;
+                                let bytes10 = _rt::Vec::from_raw_parts(
+                                    l8.cast(),
+                                    len10,
+                                    len10,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l7 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes10),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result11
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The connected nodes, the active one first.
+            #[allow(async_fn_in_trait)]
+            pub fn nodes() -> ::core::result::Result<_rt::Vec<_rt::String>, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "nodes"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result13 = match l2 {
+                        0 => {
+                            let e = {
+                                let l3 = *ptr0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l4 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base8 = l3;
+                                let len8 = l4;
+                                let mut result8 = _rt::Vec::with_capacity(len8);
+                                for i in 0..len8 {
+                                    let base = base8
+                                        .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                                    let e8 = {
+                                        let l5 = *base.add(0).cast::<*mut u8>();
+                                        let l6 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len7 = l6;
+                                        let bytes7 = _rt::Vec::from_raw_parts(
+                                            l5.cast(),
+                                            len7,
+                                            len7,
+                                        );
+                                        _rt::string_lift(bytes7)
+                                    };
+                                    result8.push(e8);
+                                }
+                                _rt::cabi_dealloc(
+                                    base8,
+                                    len8 * (2 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                result8
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l9 = i32::from(
+                                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l10 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l11 = *ptr0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len12 = l11;
+                                let bytes12 = _rt::Vec::from_raw_parts(
+                                    l10.cast(),
+                                    len12,
+                                    len12,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l9 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes12),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result13
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Connects to a node and waits until it is up. `unavailable` says why it is not.
+            #[allow(async_fn_in_trait)]
+            pub fn connect(node: &str) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = node;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "connect"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result8 = match l3 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l4 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l6 = *ptr1
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len7 = l6;
+                                let bytes7 = _rt::Vec::from_raw_parts(
+                                    l5.cast(),
+                                    len7,
+                                    len7,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l4 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes7),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result8
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Ends the connection to a node; tells whether there was one.
+            #[allow(async_fn_in_trait)]
+            pub fn disconnect(node: &str) -> ::core::result::Result<bool, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = node;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "disconnect"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result9 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                _rt::bool_lift(l4 as u8)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l6 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l7 = *ptr1
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len8 = l7;
+                                let bytes8 = _rt::Vec::from_raw_parts(
+                                    l6.cast(),
+                                    len8,
+                                    len8,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l5 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes8),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result9
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Links the process of this event to a pid. When that ends, or the connection to its node, comes an `exit` event. At once where
+            /// there is no such process.
+            #[allow(async_fn_in_trait)]
+            pub fn link(to: &[u8]) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = to;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "link"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result8 = match l3 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l4 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l6 = *ptr1
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len7 = l6;
+                                let bytes7 = _rt::Vec::from_raw_parts(
+                                    l5.cast(),
+                                    len7,
+                                    len7,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l4 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes7),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result8
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Takes a link back.
+            #[allow(async_fn_in_trait)]
+            pub fn unlink(to: &[u8]) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = to;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "unlink"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result8 = match l3 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l4 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l6 = *ptr1
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len7 = l6;
+                                let bytes7 = _rt::Vec::from_raw_parts(
+                                    l5.cast(),
+                                    len7,
+                                    len7,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l4 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes7),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result8
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Watches a process, and gives the reference that the `down` event will carry. At once where there is no such process.
+            #[allow(async_fn_in_trait)]
+            pub fn monitor(process: &Process) -> ::core::result::Result<Term, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let (result4_0, result4_1, result4_2, result4_3, result4_4) = match process {
+                        Process::Pid(e) => {
+                            let vec0 = e;
+                            let ptr0 = vec0.as_ptr().cast::<u8>();
+                            let len0 = vec0.len();
+                            (
+                                0i32,
+                                ptr0.cast_mut(),
+                                len0,
+                                ::core::ptr::null_mut(),
+                                0usize,
+                            )
+                        }
+                        Process::Registered(e) => {
+                            let (t1_0, t1_1) = e;
+                            let vec2 = t1_0;
+                            let ptr2 = vec2.as_ptr().cast::<u8>();
+                            let len2 = vec2.len();
+                            let vec3 = t1_1;
+                            let ptr3 = vec3.as_ptr().cast::<u8>();
+                            let len3 = vec3.len();
+                            (1i32, ptr2.cast_mut(), len2, ptr3.cast_mut(), len3)
+                        }
+                    };
+                    let ptr5 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "monitor"]
+                        fn wit_import6(
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import6(
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import6(
+                        result4_0,
+                        result4_1,
+                        result4_2,
+                        result4_3,
+                        result4_4,
+                        ptr5,
+                    );
+                    let l7 = i32::from(*ptr5.add(0).cast::<u8>());
+                    let result15 = match l7 {
+                        0 => {
+                            let e = {
+                                let l8 = *ptr5
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l9 = *ptr5
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len10 = l9;
+                                <_ as From<
+                                    _rt::Vec<_>,
+                                >>::from(_rt::Vec::from_raw_parts(l8.cast(), len10, len10))
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l11 = i32::from(
+                                    *ptr5.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l12 = *ptr5
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l13 = *ptr5
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len14 = l13;
+                                let bytes14 = _rt::Vec::from_raw_parts(
+                                    l12.cast(),
+                                    len14,
+                                    len14,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l11 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes14),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result15
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Takes a monitor back; tells whether there was one.
+            #[allow(async_fn_in_trait)]
+            pub fn demonitor(reference: &[u8]) -> ::core::result::Result<bool, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = reference;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "demonitor"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result9 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                _rt::bool_lift(l4 as u8)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l6 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l7 = *ptr1
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len8 = l7;
+                                let bytes8 = _rt::Vec::from_raw_parts(
+                                    l6.cast(),
+                                    len8,
+                                    len8,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l5 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes8),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result9
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sends an exit signal to a pid; `exit/2`.
+            #[allow(async_fn_in_trait)]
+            pub fn exit(to: &[u8], reason: &[u8]) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = to;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = reason;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/erlang@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "exit"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result9 = match l4 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = i32::from(
+                                    *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l6 = *ptr2
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l7 = *ptr2
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len8 = l7;
+                                let bytes8 = _rt::Vec::from_raw_parts(
+                                    l6.cast(),
+                                    len8,
+                                    len8,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l5 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes8),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result9
+                }
+            }
+        }
+        /// Commands of a script: for `switchhook rpc`, JSON-RPC on the admin socket, and `rpc:call` from Erlang.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod rpc {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Error = super::super::super::switchhook::script::types::Error;
+            #[allow(unused_unsafe, clippy::all)]
+            /// Adds a command, in `init` and nowhere else; `init` names it among its handlers too. The name is `group.command`, of letters, digits
+            /// and `_`; the host's own groups (`core`, `script`, `htable` ...) are `invalid`. The documentation is a line or more for a person.
+            #[allow(async_fn_in_trait)]
+            pub fn register(name: &str, doc: &str) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = doc;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/rpc@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "register"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result9 = match l4 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = i32::from(
+                                    *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l6 = *ptr2
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l7 = *ptr2
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len8 = l7;
+                                let bytes8 = _rt::Vec::from_raw_parts(
+                                    l6.cast(),
+                                    len8,
+                                    len8,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l5 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes8),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result9
+                }
+            }
+        }
     }
 }
 #[rustfmt::skip]
@@ -6307,6 +7879,12 @@ pub mod exports {
                     OnreplyRoute,
                     FailureRoute,
                     RegistrarRoute,
+                    /// `erlang-route.on-message`: the handler's name is that of the registered process.
+                    ErlangRoute,
+                    /// `erlang-route.on-event`: the name is `node-up`, `node-down`, `exit` or `down`.
+                    ErlangEvent,
+                    /// `rpc-route`: the handler's name is the command's.
+                    RpcRoute,
                 }
                 impl ::core::fmt::Debug for Family {
                     fn fmt(
@@ -6335,6 +7913,15 @@ pub mod exports {
                             Family::RegistrarRoute => {
                                 f.debug_tuple("Family::RegistrarRoute").finish()
                             }
+                            Family::ErlangRoute => {
+                                f.debug_tuple("Family::ErlangRoute").finish()
+                            }
+                            Family::ErlangEvent => {
+                                f.debug_tuple("Family::ErlangEvent").finish()
+                            }
+                            Family::RpcRoute => {
+                                f.debug_tuple("Family::RpcRoute").finish()
+                            }
                         }
                     }
                 }
@@ -6352,6 +7939,9 @@ pub mod exports {
                             4 => Family::OnreplyRoute,
                             5 => Family::FailureRoute,
                             6 => Family::RegistrarRoute,
+                            7 => Family::ErlangRoute,
+                            8 => Family::ErlangEvent,
+                            9 => Family::RpcRoute,
                             _ => panic!("invalid enum discriminant"),
                         }
                     }
@@ -7508,6 +9098,632 @@ pub mod exports {
                         * ::core::mem::size_of::<*const u8>()],
                 );
             }
+            /// `event_route[erlang:NAME]`: messages to this host's processes; and what befalls nodes, links and monitors.
+            #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+            pub mod erlang_route {
+                #[used]
+                #[doc(hidden)]
+                static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
+                use super::super::super::super::_rt;
+                pub type Outcome = super::super::super::super::switchhook::script::types::Outcome;
+                pub type Term = super::super::super::super::switchhook::script::erlang::Term;
+                /// How a message was sent.
+                #[repr(u8)]
+                #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+                pub enum Kind {
+                    /// Anything that is none of the others.
+                    Info,
+                    /// `gen_server:call`: the sender waits for `reply`.
+                    Call,
+                    /// `gen_server:cast`.
+                    Cast,
+                }
+                impl ::core::fmt::Debug for Kind {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        match self {
+                            Kind::Info => f.debug_tuple("Kind::Info").finish(),
+                            Kind::Call => f.debug_tuple("Kind::Call").finish(),
+                            Kind::Cast => f.debug_tuple("Kind::Cast").finish(),
+                        }
+                    }
+                }
+                impl Kind {
+                    #[doc(hidden)]
+                    pub unsafe fn _lift(val: u8) -> Kind {
+                        if !cfg!(debug_assertions) {
+                            return unsafe { ::core::mem::transmute(val) };
+                        }
+                        match val {
+                            0 => Kind::Info,
+                            1 => Kind::Call,
+                            2 => Kind::Cast,
+                            _ => panic!("invalid enum discriminant"),
+                        }
+                    }
+                }
+                /// A message.
+                #[derive(Clone)]
+                pub struct Message {
+                    pub kind: Kind,
+                    /// Who sent it; none for a cast and for a message to a name of which the sender is not told.
+                    pub sender: ::core::option::Option<Term>,
+                    /// The node it came from.
+                    pub node: _rt::String,
+                    /// The message; of a call or cast what is inside.
+                    pub content: Term,
+                }
+                impl ::core::fmt::Debug for Message {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("Message")
+                            .field("kind", &self.kind)
+                            .field("sender", &self.sender)
+                            .field("node", &self.node)
+                            .field("content", &self.content)
+                            .finish()
+                    }
+                }
+                /// A node that is gone.
+                #[derive(Clone)]
+                pub struct Lost {
+                    pub node: _rt::String,
+                    /// For a person.
+                    pub reason: _rt::String,
+                }
+                impl ::core::fmt::Debug for Lost {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("Lost")
+                            .field("node", &self.node)
+                            .field("reason", &self.reason)
+                            .finish()
+                    }
+                }
+                /// The end of a linked process.
+                #[derive(Clone)]
+                pub struct Exited {
+                    /// Our process that was linked, by name.
+                    pub process: _rt::String,
+                    /// The pid of the one that ended.
+                    pub sender: Term,
+                    pub reason: Term,
+                }
+                impl ::core::fmt::Debug for Exited {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("Exited")
+                            .field("process", &self.process)
+                            .field("sender", &self.sender)
+                            .field("reason", &self.reason)
+                            .finish()
+                    }
+                }
+                /// The end of a watched process.
+                #[derive(Clone)]
+                pub struct Down {
+                    /// Our process that watched it, by name.
+                    pub process: _rt::String,
+                    /// What `monitor` gave.
+                    pub reference: Term,
+                    /// Its pid, or `{Name, Node}` where it was watched by name.
+                    pub subject: Term,
+                    pub reason: Term,
+                }
+                impl ::core::fmt::Debug for Down {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("Down")
+                            .field("process", &self.process)
+                            .field("reference", &self.reference)
+                            .field("subject", &self.subject)
+                            .field("reason", &self.reason)
+                            .finish()
+                    }
+                }
+                /// What befell a node, a link or a monitor.
+                #[derive(Clone)]
+                pub enum Event {
+                    /// A node is connected.
+                    NodeUp(_rt::String),
+                    /// A node is gone.
+                    NodeDown(Lost),
+                    /// A linked process ended, or an exit signal came.
+                    Exit(Exited),
+                    /// A watched process ended.
+                    Down(Down),
+                }
+                impl ::core::fmt::Debug for Event {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        match self {
+                            Event::NodeUp(e) => {
+                                f.debug_tuple("Event::NodeUp").field(e).finish()
+                            }
+                            Event::NodeDown(e) => {
+                                f.debug_tuple("Event::NodeDown").field(e).finish()
+                            }
+                            Event::Exit(e) => {
+                                f.debug_tuple("Event::Exit").field(e).finish()
+                            }
+                            Event::Down(e) => {
+                                f.debug_tuple("Event::Down").field(e).finish()
+                            }
+                        }
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_on_message_cabi<T_: Guest>(
+                    arg0: *mut u8,
+                    arg1: usize,
+                    arg2: i32,
+                    arg3: i32,
+                    arg4: *mut u8,
+                    arg5: usize,
+                    arg6: *mut u8,
+                    arg7: usize,
+                    arg8: *mut u8,
+                    arg9: usize,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result4 = {
+                            let len0 = arg1;
+                            let bytes0 = _rt::Vec::from_raw_parts(
+                                arg0.cast(),
+                                len0,
+                                len0,
+                            );
+                            let len2 = arg7;
+                            let bytes2 = _rt::Vec::from_raw_parts(
+                                arg6.cast(),
+                                len2,
+                                len2,
+                            );
+                            let len3 = arg9;
+                            T_::on_message(
+                                _rt::string_lift(bytes0),
+                                Message {
+                                    kind: Kind::_lift(arg2 as u8),
+                                    sender: match arg3 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let len1 = arg5;
+                                                <_ as From<
+                                                    _rt::Vec<_>,
+                                                >>::from(_rt::Vec::from_raw_parts(arg4.cast(), len1, len1))
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                    node: _rt::string_lift(bytes2),
+                                    content: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(arg8.cast(), len3, len3)),
+                                },
+                            )
+                        };
+                        let ptr5 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result4 {
+                            Ok(e) => {
+                                *ptr5.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr5
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>() = (e.clone() as i32) as u8;
+                            }
+                            Err(e) => {
+                                *ptr5.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec6 = (e.into_bytes()).into_boxed_slice();
+                                let ptr6 = vec6.as_ptr().cast::<u8>();
+                                let len6 = vec6.len();
+                                ::core::mem::forget(vec6);
+                                *ptr5
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len6;
+                                *ptr5
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr6.cast_mut();
+                            }
+                        };
+                        ptr5
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_on_message<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {}
+                            _ => {
+                                let l1 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l2 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l1, l2, 1);
+                            }
+                        }
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_on_event_cabi<T_: Guest>(
+                    arg0: i32,
+                    arg1: *mut u8,
+                    arg2: usize,
+                    arg3: *mut u8,
+                    arg4: usize,
+                    arg5: *mut u8,
+                    arg6: usize,
+                    arg7: *mut u8,
+                    arg8: usize,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result11 = {
+                            let v10 = match arg0 {
+                                0 => {
+                                    let e10 = {
+                                        let len0 = arg2;
+                                        let bytes0 = _rt::Vec::from_raw_parts(
+                                            arg1.cast(),
+                                            len0,
+                                            len0,
+                                        );
+                                        _rt::string_lift(bytes0)
+                                    };
+                                    Event::NodeUp(e10)
+                                }
+                                1 => {
+                                    let e10 = {
+                                        let len1 = arg2;
+                                        let bytes1 = _rt::Vec::from_raw_parts(
+                                            arg1.cast(),
+                                            len1,
+                                            len1,
+                                        );
+                                        let len2 = arg4;
+                                        let bytes2 = _rt::Vec::from_raw_parts(
+                                            arg3.cast(),
+                                            len2,
+                                            len2,
+                                        );
+                                        Lost {
+                                            node: _rt::string_lift(bytes1),
+                                            reason: _rt::string_lift(bytes2),
+                                        }
+                                    };
+                                    Event::NodeDown(e10)
+                                }
+                                2 => {
+                                    let e10 = {
+                                        let len3 = arg2;
+                                        let bytes3 = _rt::Vec::from_raw_parts(
+                                            arg1.cast(),
+                                            len3,
+                                            len3,
+                                        );
+                                        let len4 = arg4;
+                                        let len5 = arg6;
+                                        Exited {
+                                            process: _rt::string_lift(bytes3),
+                                            sender: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(arg3.cast(), len4, len4)),
+                                            reason: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(arg5.cast(), len5, len5)),
+                                        }
+                                    };
+                                    Event::Exit(e10)
+                                }
+                                n => {
+                                    debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                    let e10 = {
+                                        let len6 = arg2;
+                                        let bytes6 = _rt::Vec::from_raw_parts(
+                                            arg1.cast(),
+                                            len6,
+                                            len6,
+                                        );
+                                        let len7 = arg4;
+                                        let len8 = arg6;
+                                        let len9 = arg8;
+                                        Down {
+                                            process: _rt::string_lift(bytes6),
+                                            reference: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(arg3.cast(), len7, len7)),
+                                            subject: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(arg5.cast(), len8, len8)),
+                                            reason: <_ as From<
+                                                _rt::Vec<_>,
+                                            >>::from(_rt::Vec::from_raw_parts(arg7.cast(), len9, len9)),
+                                        }
+                                    };
+                                    Event::Down(e10)
+                                }
+                            };
+                            T_::on_event(v10)
+                        };
+                        let ptr12 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result11 {
+                            Ok(_) => {
+                                *ptr12.add(0).cast::<u8>() = (0i32) as u8;
+                            }
+                            Err(e) => {
+                                *ptr12.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec13 = (e.into_bytes()).into_boxed_slice();
+                                let ptr13 = vec13.as_ptr().cast::<u8>();
+                                let len13 = vec13.len();
+                                ::core::mem::forget(vec13);
+                                *ptr12
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len13;
+                                *ptr12
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr13.cast_mut();
+                            }
+                        };
+                        ptr12
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_on_event<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {}
+                            _ => {
+                                let l1 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l2 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l1, l2, 1);
+                            }
+                        }
+                    }
+                }
+                pub trait Guest {
+                    /// A message to the process of that name, in the order that its sender sent them. An error text is logged; a call is then not
+                    /// answered.
+                    #[allow(async_fn_in_trait)]
+                    fn on_message(
+                        name: _rt::String,
+                        message: Message,
+                    ) -> ::core::result::Result<Outcome, _rt::String>;
+                    /// An error text is logged.
+                    #[allow(async_fn_in_trait)]
+                    fn on_event(event: Event) -> ::core::result::Result<(), _rt::String>;
+                }
+                #[doc(hidden)]
+                #[macro_export]
+                macro_rules! __export_switchhook_script_erlang_route_0_1_0_cabi {
+                    ($ty:ident with_types_in $($path_to_types:tt)*) => {
+                        const _ : () = { #[unsafe (export_name =
+                        "switchhook:script/erlang-route@0.1.0#on-message")] unsafe extern
+                        "C" fn export_on_message(arg0 : * mut u8, arg1 : usize, arg2 :
+                        i32, arg3 : i32, arg4 : * mut u8, arg5 : usize, arg6 : * mut u8,
+                        arg7 : usize, arg8 : * mut u8, arg9 : usize,) -> * mut u8 {
+                        unsafe { $($path_to_types)*:: _export_on_message_cabi::<$ty >
+                        (arg0, arg1, arg2, arg3, arg4, arg5, arg6, arg7, arg8, arg9) } }
+                        #[unsafe (export_name =
+                        "cabi_post_switchhook:script/erlang-route@0.1.0#on-message")]
+                        unsafe extern "C" fn _post_return_on_message(arg0 : * mut u8,) {
+                        unsafe { $($path_to_types)*:: __post_return_on_message::<$ty >
+                        (arg0) } } #[unsafe (export_name =
+                        "switchhook:script/erlang-route@0.1.0#on-event")] unsafe extern
+                        "C" fn export_on_event(arg0 : i32, arg1 : * mut u8, arg2 : usize,
+                        arg3 : * mut u8, arg4 : usize, arg5 : * mut u8, arg6 : usize,
+                        arg7 : * mut u8, arg8 : usize,) -> * mut u8 { unsafe {
+                        $($path_to_types)*:: _export_on_event_cabi::<$ty > (arg0, arg1,
+                        arg2, arg3, arg4, arg5, arg6, arg7, arg8) } } #[unsafe
+                        (export_name =
+                        "cabi_post_switchhook:script/erlang-route@0.1.0#on-event")]
+                        unsafe extern "C" fn _post_return_on_event(arg0 : * mut u8,) {
+                        unsafe { $($path_to_types)*:: __post_return_on_event::<$ty >
+                        (arg0) } } };
+                    };
+                }
+                #[doc(hidden)]
+                pub use __export_switchhook_script_erlang_route_0_1_0_cabi;
+                #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                struct _RetArea(
+                    [::core::mem::MaybeUninit<
+                        u8,
+                    >; 3 * ::core::mem::size_of::<*const u8>()],
+                );
+                static mut _RET_AREA: _RetArea = _RetArea(
+                    [::core::mem::MaybeUninit::uninit(); 3
+                        * ::core::mem::size_of::<*const u8>()],
+                );
+            }
+            /// Commands that are called.
+            #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+            pub mod rpc_route {
+                #[used]
+                #[doc(hidden)]
+                static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
+                use super::super::super::super::_rt;
+                /// A refused command; what JSON-RPC gives, and Erlang as `{badrpc, {Code, Message}}` or in Kamailio's shape.
+                #[derive(Clone)]
+                pub struct Fault {
+                    /// A status as SIP's and Kamailio's: 400 for bad arguments, 404 for what does not exist, 500.
+                    pub code: u16,
+                    /// For a person.
+                    pub message: _rt::String,
+                }
+                impl ::core::fmt::Debug for Fault {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("Fault")
+                            .field("code", &self.code)
+                            .field("message", &self.message)
+                            .finish()
+                    }
+                }
+                impl ::core::fmt::Display for Fault {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        write!(f, "{:?}", self)
+                    }
+                }
+                impl ::core::error::Error for Fault {}
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_on_command_cabi<T_: Guest>(
+                    arg0: *mut u8,
+                    arg1: usize,
+                    arg2: *mut u8,
+                    arg3: usize,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result2 = {
+                            let len0 = arg1;
+                            let bytes0 = _rt::Vec::from_raw_parts(
+                                arg0.cast(),
+                                len0,
+                                len0,
+                            );
+                            let len1 = arg3;
+                            let bytes1 = _rt::Vec::from_raw_parts(
+                                arg2.cast(),
+                                len1,
+                                len1,
+                            );
+                            T_::on_command(
+                                _rt::string_lift(bytes0),
+                                _rt::string_lift(bytes1),
+                            )
+                        };
+                        let ptr3 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result2 {
+                            Ok(e) => {
+                                *ptr3.add(0).cast::<u8>() = (0i32) as u8;
+                                let vec4 = (e.into_bytes()).into_boxed_slice();
+                                let ptr4 = vec4.as_ptr().cast::<u8>();
+                                let len4 = vec4.len();
+                                ::core::mem::forget(vec4);
+                                *ptr3
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len4;
+                                *ptr3
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr4.cast_mut();
+                            }
+                            Err(e) => {
+                                *ptr3.add(0).cast::<u8>() = (1i32) as u8;
+                                let Fault { code: code5, message: message5 } = e;
+                                *ptr3
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<u16>() = (_rt::as_i32(code5)) as u16;
+                                let vec6 = (message5.into_bytes()).into_boxed_slice();
+                                let ptr6 = vec6.as_ptr().cast::<u8>();
+                                let len6 = vec6.len();
+                                ::core::mem::forget(vec6);
+                                *ptr3
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len6;
+                                *ptr3
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr6.cast_mut();
+                            }
+                        };
+                        ptr3
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_on_command<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {
+                                let l1 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l2 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l1, l2, 1);
+                            }
+                            _ => {
+                                let l3 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l4 = *arg0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l3, l4, 1);
+                            }
+                        }
+                    }
+                }
+                pub trait Guest {
+                    /// A command with its arguments, a JSON array or object; gives a JSON value. What is no JSON is a fault 500.
+                    #[allow(async_fn_in_trait)]
+                    fn on_command(
+                        name: _rt::String,
+                        params: _rt::String,
+                    ) -> ::core::result::Result<_rt::String, Fault>;
+                }
+                #[doc(hidden)]
+                #[macro_export]
+                macro_rules! __export_switchhook_script_rpc_route_0_1_0_cabi {
+                    ($ty:ident with_types_in $($path_to_types:tt)*) => {
+                        const _ : () = { #[unsafe (export_name =
+                        "switchhook:script/rpc-route@0.1.0#on-command")] unsafe extern
+                        "C" fn export_on_command(arg0 : * mut u8, arg1 : usize, arg2 : *
+                        mut u8, arg3 : usize,) -> * mut u8 { unsafe {
+                        $($path_to_types)*:: _export_on_command_cabi::<$ty > (arg0, arg1,
+                        arg2, arg3) } } #[unsafe (export_name =
+                        "cabi_post_switchhook:script/rpc-route@0.1.0#on-command")] unsafe
+                        extern "C" fn _post_return_on_command(arg0 : * mut u8,) { unsafe
+                        { $($path_to_types)*:: __post_return_on_command::<$ty > (arg0) }
+                        } };
+                    };
+                }
+                #[doc(hidden)]
+                pub use __export_switchhook_script_rpc_route_0_1_0_cabi;
+                #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                struct _RetArea(
+                    [::core::mem::MaybeUninit<
+                        u8,
+                    >; 4 * ::core::mem::size_of::<*const u8>()],
+                );
+                static mut _RET_AREA: _RetArea = _RetArea(
+                    [::core::mem::MaybeUninit::uninit(); 4
+                        * ::core::mem::size_of::<*const u8>()],
+                );
+            }
         }
     }
 }
@@ -7704,13 +9920,175 @@ macro_rules! __export_script_impl {
         exports::switchhook::script::failure_route); $($path_to_types_root)*::
         exports::switchhook::script::registrar_route::__export_switchhook_script_registrar_route_0_1_0_cabi!($ty
         with_types_in $($path_to_types_root)*::
-        exports::switchhook::script::registrar_route); const _ : () = { #[rustfmt::skip]
-        #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
+        exports::switchhook::script::registrar_route); $($path_to_types_root)*::
+        exports::switchhook::script::erlang_route::__export_switchhook_script_erlang_route_0_1_0_cabi!($ty
+        with_types_in $($path_to_types_root)*::
+        exports::switchhook::script::erlang_route); $($path_to_types_root)*::
+        exports::switchhook::script::rpc_route::__export_switchhook_script_rpc_route_0_1_0_cabi!($ty
+        with_types_in $($path_to_types_root)*:: exports::switchhook::script::rpc_route);
+        const _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe
+        (link_section =
         "component-type:wit-bindgen:0.61.1:switchhook:script@0.1.0:script:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 4594] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 5846] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf5\"\x01A\x02\x01A.\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd9,\x01A\x02\x01A7\x01\
+B\x06\x01m\x05\x05error\x04warn\x04info\x05debug\x05trace\x04\0\x05level\x03\0\0\
+\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05leve\
+l\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x1bswitchhook:script/log@0.1.0\x05\0\x01\
+B\x17\x01m\x05\x03udp\x03tcp\x03tls\x02ws\x03wss\x04\0\x09transport\x03\0\0\x01o\
+\x02ww\x01q\x02\x02v4\x01y\0\x02v6\x01\x02\0\x04\0\x0aip-address\x03\0\x03\x01r\x03\
+\x09transport\x01\x07address\x04\x04port{\x04\0\x08endpoint\x03\0\x05\x01r\x02\x04\
+names\x05values\x04\0\x06header\x03\0\x07\x01p}\x01r\x02\x0ccontent-types\x07con\
+tent\x09\x04\0\x04body\x03\0\x0a\x01q\x07\x07set-uri\x01s\0\x0aset-header\x01\x08\
+\0\x0dappend-header\x01\x08\0\x0eprepend-header\x01\x08\0\x0dremove-header\x01s\0\
+\x08set-body\x01\x0b\0\x0bremove-body\0\0\x04\0\x04edit\x03\0\x0c\x01py\x01r\x04\
+\x07message\x09\x06fields\x0e\x06source\x06\x05local\x06\x04\0\x08snapshot\x03\0\
+\x0f\x01m\x02\x04done\x04drop\x04\0\x07outcome\x03\0\x11\x01m\x05\x07invalid\x08\
+not-here\x05limit\x09not-found\x0bunavailable\x04\0\x0aerror-code\x03\0\x13\x01r\
+\x02\x04code\x14\x07messages\x04\0\x05error\x03\0\x15\x03\0\x1dswitchhook:script\
+/types@0.1.0\x05\x01\x02\x03\0\x01\x05error\x01B\x13\x02\x03\x02\x01\x02\x04\0\x05\
+error\x03\0\0\x01p}\x01q\x07\x04null\0\0\x07boolean\x01\x7f\0\x07integer\x01x\0\x05\
+float\x01u\0\x04text\x01s\0\x05bytes\x01\x02\0\x06nested\0\0\x04\0\x05value\x03\0\
+\x03\x01k\x04\x01@\x01\x04paths\0\x05\x04\0\x03get\x01\x06\x01j\0\x01\x01\x01@\x02\
+\x04paths\x05value\x04\0\x07\x04\0\x03set\x01\x08\x04\0\x04push\x01\x08\x04\0\x06\
+append\x01\x08\x01@\x01\x04paths\0y\x04\0\x05count\x01\x09\x04\0\x06remove\x01\x09\
+\x01ps\x01@\x01\x04paths\0\x0a\x04\0\x05names\x01\x0b\x03\0\x1cswitchhook:script\
+/vars@0.1.0\x05\x03\x02\x03\0\x01\x08snapshot\x02\x03\0\x01\x04edit\x02\x03\0\x01\
+\x06header\x01B$\x02\x03\x02\x01\x04\x04\0\x08snapshot\x03\0\0\x02\x03\x02\x01\x05\
+\x04\0\x04edit\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x04\x02\x03\x02\
+\x01\x06\x04\0\x0cheader-field\x03\0\x06\x01p\x07\x01r\x03\x06status{\x06reasons\
+\x07headers\x08\x04\0\x07problem\x03\0\x09\x01@\0\0\x01\x04\0\x04read\x01\x0b\x01\
+p\x03\x01j\0\x01\x05\x01@\x01\x05edits\x0c\0\x0d\x04\0\x05apply\x01\x0e\x01@\0\0\
+s\x04\0\x06method\x01\x0f\x04\0\x03uri\x01\x0f\x01@\0\0\x7f\x04\0\x09is-for-us\x01\
+\x10\x01@\x01\x03uris\0\x0d\x04\0\x07set-uri\x01\x11\x01ks\x01@\x01\x04names\0\x12\
+\x04\0\x06header\x01\x13\x01ps\x01@\x01\x04names\0\x14\x04\0\x07headers\x01\x15\x01\
+p}\x01@\0\0\x16\x04\0\x04body\x01\x17\x01k\x0a\x01@\0\0\x18\x04\0\x05check\x01\x19\
+\x03\0\x1fswitchhook:script/request@0.1.0\x05\x07\x01B\x1d\x02\x03\x02\x01\x04\x04\
+\0\x08snapshot\x03\0\0\x02\x03\x02\x01\x05\x04\0\x04edit\x03\0\x02\x02\x03\x02\x01\
+\x02\x04\0\x05error\x03\0\x04\x01j\x01\x01\x01\x05\x01@\0\0\x06\x04\0\x04read\x01\
+\x07\x01p\x03\x01j\0\x01\x05\x01@\x01\x05edits\x08\0\x09\x04\0\x05apply\x01\x0a\x01\
+k{\x01@\0\0\x0b\x04\0\x06status\x01\x0c\x01ks\x01@\0\0\x0d\x04\0\x06reason\x01\x0e\
+\x01@\x02\x06status{\x06reasons\0\x09\x04\0\x0aset-status\x01\x0f\x01@\x01\x04na\
+mes\0\x0d\x04\0\x06header\x01\x10\x01ps\x01@\x01\x04names\0\x11\x04\0\x07headers\
+\x01\x12\x01p}\x01@\0\0\x13\x04\0\x04body\x01\x14\x03\0\x1dswitchhook:script/rep\
+ly@0.1.0\x05\x08\x02\x03\0\x01\x08endpoint\x01B\x14\x02\x03\x02\x01\x09\x04\0\x08\
+endpoint\x03\0\0\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x02\x01@\0\0\x01\x04\0\
+\x06source\x01\x04\x04\0\x05local\x01\x04\x01@\0\x01\0\x04\0\x0bforce-rport\x01\x05\
+\x01@\x01\x03uris\0\x7f\x04\0\x09is-myself\x01\x06\x01ks\x01j\0\x01\x03\x01@\x01\
+\x03uri\x07\0\x08\x04\0\x0cset-next-hop\x01\x09\x01@\0\0\x07\x04\0\x08next-hop\x01\
+\x0a\x01k\x01\x01@\0\0\x0b\x04\0\x0bdestination\x01\x0c\x03\0!switchhook:script/\
+transport@0.1.0\x05\x0a\x02\x03\0\x01\x04body\x01B.\x02\x03\x02\x01\x06\x04\0\x06\
+header\x03\0\0\x02\x03\x02\x01\x0b\x04\0\x04body\x03\0\x02\x02\x03\x02\x01\x02\x04\
+\0\x05error\x03\0\x04\x01ks\x01ps\x01kw\x01r\x05\x03uris\x08next-hop\x06\x04path\
+\x07\x01q{\x0aconnection\x08\x04\0\x06target\x03\0\x09\x01m\x02\x08parallel\x06s\
+erial\x04\0\x05order\x03\0\x0b\x01j\0\x01\x05\x01@\0\0\x0d\x04\0\x05relay\x01\x0e\
+\x01p\x0a\x01@\x02\x07targets\x0f\x05order\x0c\0\x0d\x04\0\x04fork\x01\x10\x04\0\
+\x07forward\x01\x0e\x01@\x01\x06target\x0a\0\x0d\x04\0\x0aadd-target\x01\x11\x01\
+@\0\0\x0f\x04\0\x07targets\x01\x12\x01@\0\x01\0\x04\0\x0dclear-targets\x01\x13\x01\
+p\x01\x01k\x03\x01@\x04\x06status{\x06reasons\x07headers\x14\x04body\x15\0\x0d\x04\
+\0\x05reply\x01\x16\x01@\x01\x05routes\0\x0d\x04\0\x0aon-failure\x01\x17\x04\0\x08\
+on-reply\x01\x17\x04\0\x09on-branch\x01\x17\x01@\x02\x09any-replyy\x0bfinal-repl\
+yy\0\x0d\x04\0\x0cset-timeouts\x01\x18\x04\0\x06cancel\x01\x0e\x01k{\x01@\0\0\x19\
+\x04\0\x06status\x01\x1a\x01@\0\0\x7f\x04\0\x0bis-canceled\x01\x1b\x04\0\x09time\
+d-out\x01\x1b\x01ky\x01@\0\0\x1c\x04\0\x06branch\x01\x1d\x03\0\x1aswitchhook:scr\
+ipt/tm@0.1.0\x05\x0c\x01B\x0d\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01m\x04\
+\x04none\x05loose\x06strict\x09preloaded\x04\0\x06routed\x03\0\x02\x01j\0\x01\x01\
+\x01@\x01\x06paramss\0\x04\x04\0\x0crecord-route\x01\x05\x01j\x01\x03\x01\x01\x01\
+@\0\0\x06\x04\0\x0bloose-route\x01\x07\x01ks\x01@\x01\x04names\0\x08\x04\0\x05pa\
+ram\x01\x09\x03\0\x1aswitchhook:script/rr@0.1.0\x05\x0d\x01B\x17\x02\x03\x02\x01\
+\x02\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x09\x04\0\x08endpoint\x03\0\x02\x01p\
+s\x01r\x0a\x03aors\x03uris\x01q{\x07expiresy\x07call-ids\x04cseqy\x0auser-agents\
+\x08instances\x04path\x04\x08received\x03\x04\0\x07binding\x03\0\x05\x01m\x04\x07\
+updated\x07removed\x07queried\x07refused\x04\0\x05saved\x03\0\x07\x01j\x01\x08\x01\
+\x01\x01@\x01\x05tables\0\x09\x04\0\x04save\x01\x0a\x01j\x01y\x01\x01\x01@\x02\x05\
+tables\x03uris\0\x0b\x04\0\x06lookup\x01\x0c\x01p\x06\x01j\x01\x0d\x01\x01\x01@\x02\
+\x05tables\x03uris\0\x0e\x04\0\x08bindings\x01\x0f\x01j\x01\x7f\x01\x01\x01@\x02\
+\x05tables\x03uris\0\x10\x04\0\x0aregistered\x01\x11\x04\0\x0aunregister\x01\x0c\
+\x03\0!switchhook:script/registrar@0.1.0\x05\x0e\x01B\x0d\x02\x03\x02\x01\x02\x04\
+\0\x05error\x03\0\0\x01m\x02\x03www\x05proxy\x04\0\x04kind\x03\0\x02\x01q\x05\x08\
+accepted\x01s\0\x07missing\0\0\x05stale\0\0\x08rejected\0\0\x09malformed\x01s\0\x04\
+\0\x07verdict\x03\0\x04\x01@\x02\x04kind\x03\x05realms\0\x05\x04\0\x05check\x01\x06\
+\x01j\0\x01\x01\x01@\x02\x04kind\x03\x05realms\0\x07\x04\0\x09challenge\x01\x08\x01\
+@\0\x01\0\x04\0\x13consume-credentials\x01\x09\x03\0\x1cswitchhook:script/auth@0\
+.1.0\x05\x0f\x01B\x19\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01p}\x01q\x03\x07\
+integer\x01x\0\x04text\x01s\0\x05bytes\x01\x02\0\x04\0\x05value\x03\0\x03\x01k\x04\
+\x01j\x01\x05\x01\x01\x01@\x02\x05tables\x03keys\0\x06\x04\0\x03get\x01\x07\x01j\
+\0\x01\x01\x01@\x04\x05tables\x03keys\x05value\x04\x03ttly\0\x08\x04\0\x03set\x01\
+\x09\x01j\x01x\x01\x01\x01@\x03\x05tables\x03keys\x05deltax\0\x0a\x04\0\x03add\x01\
+\x0b\x01j\x01\x7f\x01\x01\x01@\x03\x05tables\x03keys\x03ttly\0\x0c\x04\0\x06expi\
+re\x01\x0d\x01@\x02\x05tables\x03keys\0\x0c\x04\0\x06remove\x01\x0e\x01j\x01y\x01\
+\x01\x01@\x02\x05tables\x06prefixs\0\x0f\x04\0\x0dremove-prefix\x01\x10\x01@\x01\
+\x05tables\0\x0f\x04\0\x04size\x01\x11\x03\0\x1eswitchhook:script/htable@0.1.0\x05\
+\x10\x01B0\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01p}\x04\0\x04term\x03\0\x02\
+\x01o\x02ss\x01q\x02\x03pid\x01\x03\0\x0aregistered\x01\x04\0\x04\0\x07process\x03\
+\0\x05\x01q\x04\x0dno-connection\0\0\x07timeout\0\0\x06raised\x01\x03\0\x07refus\
+ed\x01\x01\0\x04\0\x0brpc-failure\x03\0\x07\x01j\0\x01\x01\x01@\x01\x07message\x03\
+\0\x09\x04\0\x05reply\x01\x0a\x01@\x02\x02to\x03\x07message\x03\0\x09\x04\0\x04s\
+end\x01\x0b\x01@\x03\x04names\x04nodes\x07message\x03\0\x09\x04\0\x08reg-send\x01\
+\x0c\x01j\x01\x03\x01\x08\x01@\x05\x04nodes\x06modules\x08functions\x04args\x03\x07\
+timeouty\0\x0d\x04\0\x03rpc\x01\x0e\x01j\x01\x03\x01\x01\x01@\0\0\x0f\x04\0\x04s\
+elf\x01\x10\x01k\x03\x01j\x01\x11\x01\x01\x01@\x01\x04names\0\x12\x04\0\x07where\
+is\x01\x13\x04\0\x08make-ref\x01\x10\x01j\x01s\x01\x01\x01@\x01\x08identity\x03\0\
+\x14\x04\0\x07node-of\x01\x15\x01ps\x01j\x01\x16\x01\x01\x01@\0\0\x17\x04\0\x05n\
+odes\x01\x18\x01@\x01\x04nodes\0\x09\x04\0\x07connect\x01\x19\x01j\x01\x7f\x01\x01\
+\x01@\x01\x04nodes\0\x1a\x04\0\x0adisconnect\x01\x1b\x01@\x01\x02to\x03\0\x09\x04\
+\0\x04link\x01\x1c\x04\0\x06unlink\x01\x1c\x01@\x01\x07process\x06\0\x0f\x04\0\x07\
+monitor\x01\x1d\x01@\x01\x09reference\x03\0\x1a\x04\0\x09demonitor\x01\x1e\x01@\x02\
+\x02to\x03\x06reason\x03\0\x09\x04\0\x04exit\x01\x1f\x03\0\x1eswitchhook:script/\
+erlang@0.1.0\x05\x11\x01B\x05\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01j\0\x01\
+\x01\x01@\x02\x04names\x03docs\0\x02\x04\0\x08register\x01\x03\x03\0\x1bswitchho\
+ok:script/rpc@0.1.0\x05\x12\x01B\x0f\x01m\x0a\x0drequest-route\x0breply-route\x0c\
+onsend-route\x0cbranch-route\x0donreply-route\x0dfailure-route\x0fregistrar-rout\
+e\x0cerlang-route\x0cerlang-event\x09rpc-route\x04\0\x06family\x03\0\0\x01r\x02\x06\
+family\x01\x04names\x04\0\x07handler\x03\0\x02\x01p\x03\x01j\x01\x04\x01s\x01@\x01\
+\x06configs\0\x05\x04\0\x04init\x01\x06\x01p}\x01k\x07\x01@\0\0\x08\x04\0\x0cexp\
+ort-state\x01\x09\x01j\0\x01s\x01@\x01\x05state\x07\0\x0a\x04\0\x0cimport-state\x01\
+\x0b\x04\0!switchhook:script/lifecycle@0.1.0\x05\x13\x02\x03\0\x01\x07outcome\x01\
+B\x05\x02\x03\x02\x01\x14\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\
+\x04\0\x0aon-request\x01\x03\x04\0%switchhook:script/request-route@0.1.0\x05\x15\
+\x01B\x05\x02\x03\x02\x01\x14\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\
+\x02\x04\0\x08on-reply\x01\x03\x04\0#switchhook:script/reply-route@0.1.0\x05\x16\
+\x01B\x05\x02\x03\x02\x01\x14\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\
+\x02\x04\0\x07on-send\x01\x03\x04\0$switchhook:script/onsend-route@0.1.0\x05\x17\
+\x01B\x05\x02\x03\x02\x01\x14\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\x01\
+\x04names\0\x02\x04\0\x09on-branch\x01\x03\x04\0$switchhook:script/branch-route@\
+0.1.0\x05\x18\x01B\x05\x02\x03\x02\x01\x14\x04\0\x07outcome\x03\0\0\x01j\x01\x01\
+\x01s\x01@\x01\x04names\0\x02\x04\0\x08on-reply\x01\x03\x04\0%switchhook:script/\
+onreply-route@0.1.0\x05\x19\x01B\x05\x02\x03\x02\x01\x14\x04\0\x07outcome\x03\0\0\
+\x01j\x01\x01\x01s\x01@\x01\x04names\0\x02\x04\0\x0aon-failure\x01\x03\x04\0%swi\
+tchhook:script/failure-route@0.1.0\x05\x1a\x02\x03\0\x08\x07binding\x01B\x05\x02\
+\x03\x02\x01\x1b\x04\0\x07binding\x03\0\0\x01j\0\x01s\x01@\x01\x07contact\x01\0\x02\
+\x04\0\x0aon-expired\x01\x03\x04\0'switchhook:script/registrar-route@0.1.0\x05\x1c\
+\x02\x03\0\x0b\x04term\x01B\x17\x02\x03\x02\x01\x14\x04\0\x07outcome\x03\0\0\x02\
+\x03\x02\x01\x1d\x04\0\x04term\x03\0\x02\x01m\x03\x04info\x04call\x04cast\x04\0\x04\
+kind\x03\0\x04\x01k\x03\x01r\x04\x04kind\x05\x06sender\x06\x04nodes\x07content\x03\
+\x04\0\x07message\x03\0\x07\x01r\x02\x04nodes\x06reasons\x04\0\x04lost\x03\0\x09\
+\x01r\x03\x07processs\x06sender\x03\x06reason\x03\x04\0\x06exited\x03\0\x0b\x01r\
+\x04\x07processs\x09reference\x03\x07subject\x03\x06reason\x03\x04\0\x04down\x03\
+\0\x0d\x01q\x04\x07node-up\x01s\0\x09node-down\x01\x0a\0\x04exit\x01\x0c\0\x04do\
+wn\x01\x0e\0\x04\0\x05event\x03\0\x0f\x01j\x01\x01\x01s\x01@\x02\x04names\x07mes\
+sage\x08\0\x11\x04\0\x0aon-message\x01\x12\x01j\0\x01s\x01@\x01\x05event\x10\0\x13\
+\x04\0\x08on-event\x01\x14\x04\0$switchhook:script/erlang-route@0.1.0\x05\x1e\x01\
+B\x05\x01r\x02\x04code{\x07messages\x04\0\x05fault\x03\0\0\x01j\x01s\x01\x01\x01\
+@\x02\x04names\x06paramss\0\x02\x04\0\x0aon-command\x01\x03\x04\0!switchhook:scr\
+ipt/rpc-route@0.1.0\x05\x1f\x04\0\x1eswitchhook:script/script@0.1.0\x04\0\x0b\x0c\
+\x01\0\x06script\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-componen\
+t\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+        };
+    };
+}
+#[doc(inline)]
+pub use __export_script_impl as export;
+#[rustfmt::skip]
+#[cfg(target_arch = "wasm32")]
+#[unsafe(
+    link_section = "component-type:wit-bindgen:0.61.1:switchhook:script@0.1.0:script-with-all-of-its-exports-removed:encoded world"
+)]
+#[doc(hidden)]
+#[allow(clippy::octal_escapes)]
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4422] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa9!\x01A\x02\x01A\x20\
 \x01B\x06\x01m\x05\x05error\x04warn\x04info\x05debug\x05trace\x04\0\x05level\x03\
 \0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05\
 level\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x1bswitchhook:script/log@0.1.0\x05\
@@ -7798,135 +10176,28 @@ integer\x01x\0\x04text\x01s\0\x05bytes\x01\x02\0\x04\0\x05value\x03\0\x03\x01k\x
 re\x01\x0d\x01@\x02\x05tables\x03keys\0\x0c\x04\0\x06remove\x01\x0e\x01j\x01y\x01\
 \x01\x01@\x02\x05tables\x06prefixs\0\x0f\x04\0\x0dremove-prefix\x01\x10\x01@\x01\
 \x05tables\0\x0f\x04\0\x04size\x01\x11\x03\0\x1eswitchhook:script/htable@0.1.0\x05\
-\x10\x01B\x0f\x01m\x07\x0drequest-route\x0breply-route\x0consend-route\x0cbranch\
--route\x0donreply-route\x0dfailure-route\x0fregistrar-route\x04\0\x06family\x03\0\
-\0\x01r\x02\x06family\x01\x04names\x04\0\x07handler\x03\0\x02\x01p\x03\x01j\x01\x04\
-\x01s\x01@\x01\x06configs\0\x05\x04\0\x04init\x01\x06\x01p}\x01k\x07\x01@\0\0\x08\
-\x04\0\x0cexport-state\x01\x09\x01j\0\x01s\x01@\x01\x05state\x07\0\x0a\x04\0\x0c\
-import-state\x01\x0b\x04\0!switchhook:script/lifecycle@0.1.0\x05\x11\x02\x03\0\x01\
-\x07outcome\x01B\x05\x02\x03\x02\x01\x12\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01\
-s\x01@\0\0\x02\x04\0\x0aon-request\x01\x03\x04\0%switchhook:script/request-route\
-@0.1.0\x05\x13\x01B\x05\x02\x03\x02\x01\x12\x04\0\x07outcome\x03\0\0\x01j\x01\x01\
-\x01s\x01@\0\0\x02\x04\0\x08on-reply\x01\x03\x04\0#switchhook:script/reply-route\
-@0.1.0\x05\x14\x01B\x05\x02\x03\x02\x01\x12\x04\0\x07outcome\x03\0\0\x01j\x01\x01\
-\x01s\x01@\0\0\x02\x04\0\x07on-send\x01\x03\x04\0$switchhook:script/onsend-route\
-@0.1.0\x05\x15\x01B\x05\x02\x03\x02\x01\x12\x04\0\x07outcome\x03\0\0\x01j\x01\x01\
-\x01s\x01@\x01\x04names\0\x02\x04\0\x09on-branch\x01\x03\x04\0$switchhook:script\
-/branch-route@0.1.0\x05\x16\x01B\x05\x02\x03\x02\x01\x12\x04\0\x07outcome\x03\0\0\
-\x01j\x01\x01\x01s\x01@\x01\x04names\0\x02\x04\0\x08on-reply\x01\x03\x04\0%switc\
-hhook:script/onreply-route@0.1.0\x05\x17\x01B\x05\x02\x03\x02\x01\x12\x04\0\x07o\
-utcome\x03\0\0\x01j\x01\x01\x01s\x01@\x01\x04names\0\x02\x04\0\x0aon-failure\x01\
-\x03\x04\0%switchhook:script/failure-route@0.1.0\x05\x18\x02\x03\0\x08\x07bindin\
-g\x01B\x05\x02\x03\x02\x01\x19\x04\0\x07binding\x03\0\0\x01j\0\x01s\x01@\x01\x07\
-contact\x01\0\x02\x04\0\x0aon-expired\x01\x03\x04\0'switchhook:script/registrar-\
-route@0.1.0\x05\x1a\x04\0\x1eswitchhook:script/script@0.1.0\x04\0\x0b\x0c\x01\0\x06\
-script\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258\
-.3\x10wit-bindgen-rust\x060.61.1";
-        };
-    };
-}
-#[doc(inline)]
-pub use __export_script_impl as export;
-#[rustfmt::skip]
-#[cfg(target_arch = "wasm32")]
-#[unsafe(
-    link_section = "component-type:wit-bindgen:0.61.1:switchhook:script@0.1.0:script-with-all-of-its-exports-removed:encoded world"
-)]
-#[doc(hidden)]
-#[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 3720] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xeb\x1b\x01A\x02\x01\
-A\x1c\x01B\x06\x01m\x05\x05error\x04warn\x04info\x05debug\x05trace\x04\0\x05leve\
-l\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\
-\x05level\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x1bswitchhook:script/log@0.1.\
-0\x05\0\x01B\x17\x01m\x05\x03udp\x03tcp\x03tls\x02ws\x03wss\x04\0\x09transport\x03\
-\0\0\x01o\x02ww\x01q\x02\x02v4\x01y\0\x02v6\x01\x02\0\x04\0\x0aip-address\x03\0\x03\
-\x01r\x03\x09transport\x01\x07address\x04\x04port{\x04\0\x08endpoint\x03\0\x05\x01\
-r\x02\x04names\x05values\x04\0\x06header\x03\0\x07\x01p}\x01r\x02\x0ccontent-typ\
-es\x07content\x09\x04\0\x04body\x03\0\x0a\x01q\x07\x07set-uri\x01s\0\x0aset-head\
-er\x01\x08\0\x0dappend-header\x01\x08\0\x0eprepend-header\x01\x08\0\x0dremove-he\
-ader\x01s\0\x08set-body\x01\x0b\0\x0bremove-body\0\0\x04\0\x04edit\x03\0\x0c\x01\
-py\x01r\x04\x07message\x09\x06fields\x0e\x06source\x06\x05local\x06\x04\0\x08sna\
-pshot\x03\0\x0f\x01m\x02\x04done\x04drop\x04\0\x07outcome\x03\0\x11\x01m\x05\x07\
-invalid\x08not-here\x05limit\x09not-found\x0bunavailable\x04\0\x0aerror-code\x03\
-\0\x13\x01r\x02\x04code\x14\x07messages\x04\0\x05error\x03\0\x15\x03\0\x1dswitch\
-hook:script/types@0.1.0\x05\x01\x02\x03\0\x01\x05error\x01B\x13\x02\x03\x02\x01\x02\
-\x04\0\x05error\x03\0\0\x01p}\x01q\x07\x04null\0\0\x07boolean\x01\x7f\0\x07integ\
-er\x01x\0\x05float\x01u\0\x04text\x01s\0\x05bytes\x01\x02\0\x06nested\0\0\x04\0\x05\
-value\x03\0\x03\x01k\x04\x01@\x01\x04paths\0\x05\x04\0\x03get\x01\x06\x01j\0\x01\
-\x01\x01@\x02\x04paths\x05value\x04\0\x07\x04\0\x03set\x01\x08\x04\0\x04push\x01\
-\x08\x04\0\x06append\x01\x08\x01@\x01\x04paths\0y\x04\0\x05count\x01\x09\x04\0\x06\
-remove\x01\x09\x01ps\x01@\x01\x04paths\0\x0a\x04\0\x05names\x01\x0b\x03\0\x1cswi\
-tchhook:script/vars@0.1.0\x05\x03\x02\x03\0\x01\x08snapshot\x02\x03\0\x01\x04edi\
-t\x02\x03\0\x01\x06header\x01B$\x02\x03\x02\x01\x04\x04\0\x08snapshot\x03\0\0\x02\
-\x03\x02\x01\x05\x04\0\x04edit\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\
-\x04\x02\x03\x02\x01\x06\x04\0\x0cheader-field\x03\0\x06\x01p\x07\x01r\x03\x06st\
-atus{\x06reasons\x07headers\x08\x04\0\x07problem\x03\0\x09\x01@\0\0\x01\x04\0\x04\
-read\x01\x0b\x01p\x03\x01j\0\x01\x05\x01@\x01\x05edits\x0c\0\x0d\x04\0\x05apply\x01\
-\x0e\x01@\0\0s\x04\0\x06method\x01\x0f\x04\0\x03uri\x01\x0f\x01@\0\0\x7f\x04\0\x09\
-is-for-us\x01\x10\x01@\x01\x03uris\0\x0d\x04\0\x07set-uri\x01\x11\x01ks\x01@\x01\
-\x04names\0\x12\x04\0\x06header\x01\x13\x01ps\x01@\x01\x04names\0\x14\x04\0\x07h\
-eaders\x01\x15\x01p}\x01@\0\0\x16\x04\0\x04body\x01\x17\x01k\x0a\x01@\0\0\x18\x04\
-\0\x05check\x01\x19\x03\0\x1fswitchhook:script/request@0.1.0\x05\x07\x01B\x1d\x02\
-\x03\x02\x01\x04\x04\0\x08snapshot\x03\0\0\x02\x03\x02\x01\x05\x04\0\x04edit\x03\
-\0\x02\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x04\x01j\x01\x01\x01\x05\x01@\0\0\
-\x06\x04\0\x04read\x01\x07\x01p\x03\x01j\0\x01\x05\x01@\x01\x05edits\x08\0\x09\x04\
-\0\x05apply\x01\x0a\x01k{\x01@\0\0\x0b\x04\0\x06status\x01\x0c\x01ks\x01@\0\0\x0d\
-\x04\0\x06reason\x01\x0e\x01@\x02\x06status{\x06reasons\0\x09\x04\0\x0aset-statu\
-s\x01\x0f\x01@\x01\x04names\0\x0d\x04\0\x06header\x01\x10\x01ps\x01@\x01\x04name\
-s\0\x11\x04\0\x07headers\x01\x12\x01p}\x01@\0\0\x13\x04\0\x04body\x01\x14\x03\0\x1d\
-switchhook:script/reply@0.1.0\x05\x08\x02\x03\0\x01\x08endpoint\x01B\x14\x02\x03\
-\x02\x01\x09\x04\0\x08endpoint\x03\0\0\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x02\
-\x01@\0\0\x01\x04\0\x06source\x01\x04\x04\0\x05local\x01\x04\x01@\0\x01\0\x04\0\x0b\
-force-rport\x01\x05\x01@\x01\x03uris\0\x7f\x04\0\x09is-myself\x01\x06\x01ks\x01j\
-\0\x01\x03\x01@\x01\x03uri\x07\0\x08\x04\0\x0cset-next-hop\x01\x09\x01@\0\0\x07\x04\
-\0\x08next-hop\x01\x0a\x01k\x01\x01@\0\0\x0b\x04\0\x0bdestination\x01\x0c\x03\0!\
-switchhook:script/transport@0.1.0\x05\x0a\x02\x03\0\x01\x04body\x01B.\x02\x03\x02\
-\x01\x06\x04\0\x06header\x03\0\0\x02\x03\x02\x01\x0b\x04\0\x04body\x03\0\x02\x02\
-\x03\x02\x01\x02\x04\0\x05error\x03\0\x04\x01ks\x01ps\x01kw\x01r\x05\x03uris\x08\
-next-hop\x06\x04path\x07\x01q{\x0aconnection\x08\x04\0\x06target\x03\0\x09\x01m\x02\
-\x08parallel\x06serial\x04\0\x05order\x03\0\x0b\x01j\0\x01\x05\x01@\0\0\x0d\x04\0\
-\x05relay\x01\x0e\x01p\x0a\x01@\x02\x07targets\x0f\x05order\x0c\0\x0d\x04\0\x04f\
-ork\x01\x10\x04\0\x07forward\x01\x0e\x01@\x01\x06target\x0a\0\x0d\x04\0\x0aadd-t\
-arget\x01\x11\x01@\0\0\x0f\x04\0\x07targets\x01\x12\x01@\0\x01\0\x04\0\x0dclear-\
-targets\x01\x13\x01p\x01\x01k\x03\x01@\x04\x06status{\x06reasons\x07headers\x14\x04\
-body\x15\0\x0d\x04\0\x05reply\x01\x16\x01@\x01\x05routes\0\x0d\x04\0\x0aon-failu\
-re\x01\x17\x04\0\x08on-reply\x01\x17\x04\0\x09on-branch\x01\x17\x01@\x02\x09any-\
-replyy\x0bfinal-replyy\0\x0d\x04\0\x0cset-timeouts\x01\x18\x04\0\x06cancel\x01\x0e\
-\x01k{\x01@\0\0\x19\x04\0\x06status\x01\x1a\x01@\0\0\x7f\x04\0\x0bis-canceled\x01\
-\x1b\x04\0\x09timed-out\x01\x1b\x01ky\x01@\0\0\x1c\x04\0\x06branch\x01\x1d\x03\0\
-\x1aswitchhook:script/tm@0.1.0\x05\x0c\x01B\x0d\x02\x03\x02\x01\x02\x04\0\x05err\
-or\x03\0\0\x01m\x04\x04none\x05loose\x06strict\x09preloaded\x04\0\x06routed\x03\0\
-\x02\x01j\0\x01\x01\x01@\x01\x06paramss\0\x04\x04\0\x0crecord-route\x01\x05\x01j\
-\x01\x03\x01\x01\x01@\0\0\x06\x04\0\x0bloose-route\x01\x07\x01ks\x01@\x01\x04nam\
-es\0\x08\x04\0\x05param\x01\x09\x03\0\x1aswitchhook:script/rr@0.1.0\x05\x0d\x01B\
-\x17\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x09\x04\0\x08end\
-point\x03\0\x02\x01ps\x01r\x0a\x03aors\x03uris\x01q{\x07expiresy\x07call-ids\x04\
-cseqy\x0auser-agents\x08instances\x04path\x04\x08received\x03\x04\0\x07binding\x03\
-\0\x05\x01m\x04\x07updated\x07removed\x07queried\x07refused\x04\0\x05saved\x03\0\
-\x07\x01j\x01\x08\x01\x01\x01@\x01\x05tables\0\x09\x04\0\x04save\x01\x0a\x01j\x01\
-y\x01\x01\x01@\x02\x05tables\x03uris\0\x0b\x04\0\x06lookup\x01\x0c\x01p\x06\x01j\
-\x01\x0d\x01\x01\x01@\x02\x05tables\x03uris\0\x0e\x04\0\x08bindings\x01\x0f\x01j\
-\x01\x7f\x01\x01\x01@\x02\x05tables\x03uris\0\x10\x04\0\x0aregistered\x01\x11\x04\
-\0\x0aunregister\x01\x0c\x03\0!switchhook:script/registrar@0.1.0\x05\x0e\x01B\x0d\
-\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01m\x02\x03www\x05proxy\x04\0\x04ki\
-nd\x03\0\x02\x01q\x05\x08accepted\x01s\0\x07missing\0\0\x05stale\0\0\x08rejected\
-\0\0\x09malformed\x01s\0\x04\0\x07verdict\x03\0\x04\x01@\x02\x04kind\x03\x05real\
-ms\0\x05\x04\0\x05check\x01\x06\x01j\0\x01\x01\x01@\x02\x04kind\x03\x05realms\0\x07\
-\x04\0\x09challenge\x01\x08\x01@\0\x01\0\x04\0\x13consume-credentials\x01\x09\x03\
-\0\x1cswitchhook:script/auth@0.1.0\x05\x0f\x01B\x19\x02\x03\x02\x01\x02\x04\0\x05\
-error\x03\0\0\x01p}\x01q\x03\x07integer\x01x\0\x04text\x01s\0\x05bytes\x01\x02\0\
-\x04\0\x05value\x03\0\x03\x01k\x04\x01j\x01\x05\x01\x01\x01@\x02\x05tables\x03ke\
-ys\0\x06\x04\0\x03get\x01\x07\x01j\0\x01\x01\x01@\x04\x05tables\x03keys\x05value\
-\x04\x03ttly\0\x08\x04\0\x03set\x01\x09\x01j\x01x\x01\x01\x01@\x03\x05tables\x03\
-keys\x05deltax\0\x0a\x04\0\x03add\x01\x0b\x01j\x01\x7f\x01\x01\x01@\x03\x05table\
-s\x03keys\x03ttly\0\x0c\x04\0\x06expire\x01\x0d\x01@\x02\x05tables\x03keys\0\x0c\
-\x04\0\x06remove\x01\x0e\x01j\x01y\x01\x01\x01@\x02\x05tables\x06prefixs\0\x0f\x04\
-\0\x0dremove-prefix\x01\x10\x01@\x01\x05tables\0\x0f\x04\0\x04size\x01\x11\x03\0\
-\x1eswitchhook:script/htable@0.1.0\x05\x10\x04\0>switchhook:script/script-with-a\
-ll-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&script-with-all-of-its-exports-\
-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.25\
-8.3\x10wit-bindgen-rust\x060.61.1";
+\x10\x01B0\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01p}\x04\0\x04term\x03\0\x02\
+\x01o\x02ss\x01q\x02\x03pid\x01\x03\0\x0aregistered\x01\x04\0\x04\0\x07process\x03\
+\0\x05\x01q\x04\x0dno-connection\0\0\x07timeout\0\0\x06raised\x01\x03\0\x07refus\
+ed\x01\x01\0\x04\0\x0brpc-failure\x03\0\x07\x01j\0\x01\x01\x01@\x01\x07message\x03\
+\0\x09\x04\0\x05reply\x01\x0a\x01@\x02\x02to\x03\x07message\x03\0\x09\x04\0\x04s\
+end\x01\x0b\x01@\x03\x04names\x04nodes\x07message\x03\0\x09\x04\0\x08reg-send\x01\
+\x0c\x01j\x01\x03\x01\x08\x01@\x05\x04nodes\x06modules\x08functions\x04args\x03\x07\
+timeouty\0\x0d\x04\0\x03rpc\x01\x0e\x01j\x01\x03\x01\x01\x01@\0\0\x0f\x04\0\x04s\
+elf\x01\x10\x01k\x03\x01j\x01\x11\x01\x01\x01@\x01\x04names\0\x12\x04\0\x07where\
+is\x01\x13\x04\0\x08make-ref\x01\x10\x01j\x01s\x01\x01\x01@\x01\x08identity\x03\0\
+\x14\x04\0\x07node-of\x01\x15\x01ps\x01j\x01\x16\x01\x01\x01@\0\0\x17\x04\0\x05n\
+odes\x01\x18\x01@\x01\x04nodes\0\x09\x04\0\x07connect\x01\x19\x01j\x01\x7f\x01\x01\
+\x01@\x01\x04nodes\0\x1a\x04\0\x0adisconnect\x01\x1b\x01@\x01\x02to\x03\0\x09\x04\
+\0\x04link\x01\x1c\x04\0\x06unlink\x01\x1c\x01@\x01\x07process\x06\0\x0f\x04\0\x07\
+monitor\x01\x1d\x01@\x01\x09reference\x03\0\x1a\x04\0\x09demonitor\x01\x1e\x01@\x02\
+\x02to\x03\x06reason\x03\0\x09\x04\0\x04exit\x01\x1f\x03\0\x1eswitchhook:script/\
+erlang@0.1.0\x05\x11\x01B\x05\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01j\0\x01\
+\x01\x01@\x02\x04names\x03docs\0\x02\x04\0\x08register\x01\x03\x03\0\x1bswitchho\
+ok:script/rpc@0.1.0\x05\x12\x04\0>switchhook:script/script-with-all-of-its-expor\
+ts-removed@0.1.0\x04\0\x0b,\x01\0&script-with-all-of-its-exports-removed\x03\0\0\
+\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bind\
+gen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -82,7 +82,7 @@ impl Error {
         }
     }
 
-    /// Why the host refused; none where the error is the script's own.
+    /// Why the host refused, or what an error of the kind means; none for any other of the script's own.
     pub fn code(&self) -> Option<ErrorCode> {
         self.code
     }
@@ -90,6 +90,14 @@ impl Error {
     /// What came, what was expected, what to do.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// An error of the script's own that means the same as a refusal of that kind.
+    pub(crate) fn coded(code: ErrorCode, message: String) -> Error {
+        Error {
+            code: Some(code),
+            message,
+        }
     }
 
     pub(crate) fn into_message(self) -> String {

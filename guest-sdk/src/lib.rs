@@ -67,6 +67,9 @@
 //! | `#[onreply_route("NAME")]` | each reply of a branch, where armed by [`Request::on_reply`] | `&mut Reply`, `&mut Request` |
 //! | `#[failure_route("NAME")]` | no branch succeeded, where armed by [`Request::on_failure`] | `&mut Request`, `&mut Reply` |
 //! | `#[event_route("usrloc:contact-expired")]` | a contact's time is over | `&Binding` |
+//! | `#[event_route("erlang:NAME")]` | a message to the Erlang process of that name ([`erlang`]) | `&erlang::Message` |
+//! | `#[event_route("erlang-event:EVENT")]` | `node-up`, `node-down`, `exit`, `down` | `&erlang::Event` |
+//! | `#[rpc("group.command")]` | a command on the admin socket or from Erlang ([`rpc`]) | `&rpc::Params` |
 //!
 //! Each may also take the script's state: what `#[init]` returns, or else the `#[config]` struct, by `&` or `&mut`. State is one
 //! instance's: the host runs several and throws one away after a trap, so what must last or be shared belongs into an
@@ -100,6 +103,7 @@ pub mod auth;
 )]
 pub mod bindings;
 mod config;
+pub mod erlang;
 mod error;
 mod header;
 mod host;
@@ -112,6 +116,7 @@ pub mod registrar;
 mod reply;
 mod request;
 mod routes;
+pub mod rpc;
 #[cfg(not(target_arch = "wasm32"))]
 #[allow(
     clippy::expect_used,
@@ -144,10 +149,10 @@ pub mod prelude {
     pub use crate::registrar::{self, Binding, Saved};
     pub use crate::{
         Error, Method, NameAddr, Order, Outcome, Reply, Request, Result, Routed, Target, Uri,
-        UriBuf, htable, log, route, transport, vars,
+        UriBuf, erlang, htable, log, route, rpc, transport, vars,
     };
     pub use switchhook_sdk_macros::{
         branch_route, config, event_route, export_state, failure_route, import_state, init,
-        onreply_route, onsend_route, reply_route, request_route,
+        onreply_route, onsend_route, reply_route, request_route, rpc,
     };
 }

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::bindings::exports::switchhook::script as exports;
+use crate::erlang::{Event, Message};
 use crate::error::{End, Error, Outcome, Result};
 use crate::host::types;
 use crate::registrar::Binding;
@@ -86,6 +87,24 @@ pub trait Script: 'static {
         Ok(End::Next)
     }
 
+    /// The commands that there are, with their documentation.
+    const COMMANDS: &'static [(&'static str, &'static str)] = &[];
+
+    /// `event_route[erlang:NAME]`
+    fn on_message(name: &str, _msg: &mut Message) -> Outcome {
+        Err(unknown("erlang", name))
+    }
+
+    /// `event_route[erlang-event:EVENT]`
+    fn on_erlang_event(_event: &Event) -> Outcome {
+        Ok(End::Next)
+    }
+
+    /// A command, with its arguments as JSON; gives JSON.
+    fn on_command(name: &str, _params: String) -> Result<String> {
+        Err(unknown("rpc", name))
+    }
+
     /// State for the next generation.
     fn export_state() -> Option<Vec<u8>> {
         None
@@ -105,6 +124,9 @@ impl<S: Script> exports::lifecycle::Guest for Exports<S> {
         #[cfg(target_arch = "wasm32")]
         std::panic::set_hook(Box::new(tell));
         S::init(&config).map_err(Error::into_message)?;
+        if const { !S::COMMANDS.is_empty() } {
+            crate::rpc::register(S::COMMANDS).map_err(Error::into_message)?;
+        }
         Ok(S::HANDLERS
             .iter()
             .map(|(family, name)| exports::lifecycle::Handler {
@@ -181,6 +203,35 @@ impl<S: Script> exports::registrar_route::Guest for Exports<S> {
     }
 }
 
+impl<S: Script> exports::erlang_route::Guest for Exports<S> {
+    fn on_message(
+        name: String,
+        message: exports::erlang_route::Message,
+    ) -> Result<types::Outcome, String> {
+        if const { handles(S::HANDLERS, Family::ErlangRoute) } {
+            let mut message = Message::of(&message).map_err(Error::into_message)?;
+            let end = S::on_message(&name, &mut message);
+            settle(end, [Ok(()), Ok(())])
+        } else {
+            Err(unknown("erlang", &name).into_message())
+        }
+    }
+
+    fn on_event(event: exports::erlang_route::Event) -> Result<(), String> {
+        if const { handles(S::HANDLERS, Family::ErlangEvent) } {
+            let event = Event::of(event).map_err(Error::into_message)?;
+            S::on_erlang_event(&event).map_err(Error::into_message)?;
+        }
+        Ok(())
+    }
+}
+
+impl<S: Script> exports::rpc_route::Guest for Exports<S> {
+    fn on_command(name: String, params: String) -> Result<String, exports::rpc_route::Fault> {
+        S::on_command(&name, params).map_err(crate::rpc::fault)
+    }
+}
+
 /// What a panic leaves in the log before it traps.
 #[cfg(target_arch = "wasm32")]
 fn tell(info: &std::panic::PanicHookInfo<'_>) {
@@ -245,6 +296,7 @@ fn unknown(family: &str, name: &str) -> Error {
 #[doc(hidden)]
 pub mod private {
     pub use crate::config::read;
+    pub use crate::rpc::answer;
     pub use serde;
 
     use std::cell::RefCell;

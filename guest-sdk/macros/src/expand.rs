@@ -121,6 +121,9 @@ fn handler(route: &Route) -> Option<TokenStream> {
         Kind::OnReply => (quote!(OnreplyRoute), route.name.as_str()),
         Kind::Failure => (quote!(FailureRoute), route.name.as_str()),
         Kind::Event => (quote!(RegistrarRoute), ""),
+        Kind::Message => (quote!(ErlangRoute), route.name.as_str()),
+        Kind::ErlangEvent => (quote!(ErlangEvent), route.name.as_str()),
+        Kind::Command => (quote!(RpcRoute), route.name.as_str()),
         Kind::Init | Kind::ExportState | Kind::ImportState => return None,
     };
     Some(quote!((::switchhook_sdk::Family::#family, #name)))
@@ -160,6 +163,11 @@ fn functions(routes: &[Route]) -> TokenStream {
         (Kind::Branch, "on_branch", quote!(#request)),
         (Kind::OnReply, "on_branch_reply", quote!(#reply, #request)),
         (Kind::Failure, "on_failure", quote!(#request, #reply)),
+        (
+            Kind::Message,
+            "on_message",
+            quote!(msg: &mut ::switchhook_sdk::erlang::Message),
+        ),
     ];
     for (kind, function, parameters) in named {
         let routes = of(kind);
@@ -182,8 +190,53 @@ fn functions(routes: &[Route]) -> TokenStream {
             }
         });
     }
+    functions.extend(erlang_events(&of(Kind::ErlangEvent)));
+    functions.extend(commands(&of(Kind::Command)));
     functions.extend(hand_over(&of(Kind::ExportState), &of(Kind::ImportState)));
     functions
+}
+
+fn erlang_events(routes: &[&Route]) -> TokenStream {
+    if routes.is_empty() {
+        return TokenStream::new();
+    }
+    let arms = routes.iter().map(|route| {
+        let (name, call) = (&route.name, call(route));
+        quote!(#name => { #call })
+    });
+    quote! {
+        fn on_erlang_event(event: &::switchhook_sdk::erlang::Event) -> ::switchhook_sdk::Outcome {
+            match event.name() {
+                #(#arms)*
+                _ => ::core::result::Result::Ok(::switchhook_sdk::End::Next),
+            }
+        }
+    }
+}
+
+fn commands(routes: &[&Route]) -> TokenStream {
+    if routes.is_empty() {
+        return TokenStream::new();
+    }
+    let documented = routes.iter().map(|route| {
+        let (name, doc) = (&route.name, &route.doc);
+        quote!((#name, #doc))
+    });
+    let arms = routes.iter().map(|route| {
+        let (name, call) = (&route.name, call(route));
+        quote!(#name => ::switchhook_sdk::private::answer(given, |params| #call),)
+    });
+    quote! {
+        const COMMANDS: &'static [(&'static str, &'static str)] = &[#(#documented),*];
+
+        #[allow(unused_variables)]
+        fn on_command(name: &str, given: ::std::string::String) -> ::switchhook_sdk::Result<::std::string::String> {
+            match name {
+                #(#arms)*
+                _ => ::core::result::Result::Err(::switchhook_sdk::Error::new(["this script has no command ", name].concat())),
+            }
+        }
+    }
 }
 
 fn hand_over(export: &[&Route], import: &[&Route]) -> TokenStream {
@@ -214,6 +267,9 @@ fn call(route: &Route) -> TokenStream {
         Argument::Request => quote!(req),
         Argument::Reply => quote!(reply),
         Argument::Contact => quote!(contact),
+        Argument::Message => quote!(msg),
+        Argument::Event => quote!(event),
+        Argument::Params => quote!(params),
         Argument::State => quote!(state),
     });
     let call = quote!(#function(#(#arguments),*));

@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::spanned::Spanned;
-use syn::{Attribute, Error, FnArg, Ident, ItemFn, LitStr, Meta, Result, Type};
+use syn::{Attribute, Error, Expr, ExprLit, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Result, Type};
 
 /// The attributes that this macro knows.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,10 +18,22 @@ pub(crate) enum Kind {
     OnReply,
     Failure,
     Event,
+    /// `erlang:NAME`
+    Message,
+    /// `erlang-event:EVENT`
+    ErlangEvent,
+    Command,
 }
 
 /// The event routes that there are.
-const EVENTS: &[&str] = &["usrloc:contact-expired"];
+const EVENTS: &[&str] = &[
+    "usrloc:contact-expired",
+    "erlang:NAME",
+    "erlang-event:node-up",
+    "erlang-event:node-down",
+    "erlang-event:exit",
+    "erlang-event:down",
+];
 
 impl Kind {
     pub(crate) fn of(attribute: &Attribute) -> Option<Kind> {
@@ -38,6 +50,7 @@ impl Kind {
             "onreply_route" => Kind::OnReply,
             "failure_route" => Kind::Failure,
             "event_route" => Kind::Event,
+            "rpc" => Kind::Command,
             _ => return None,
         })
     }
@@ -53,7 +66,8 @@ impl Kind {
             Kind::Branch => "branch_route",
             Kind::OnReply => "onreply_route",
             Kind::Failure => "failure_route",
-            Kind::Event => "event_route",
+            Kind::Event | Kind::Message | Kind::ErlangEvent => "event_route",
+            Kind::Command => "rpc",
         }
     }
 
@@ -61,7 +75,13 @@ impl Kind {
     pub(crate) fn is_named(self) -> bool {
         matches!(
             self,
-            Kind::Branch | Kind::OnReply | Kind::Failure | Kind::Event
+            Kind::Branch
+                | Kind::OnReply
+                | Kind::Failure
+                | Kind::Event
+                | Kind::Message
+                | Kind::ErlangEvent
+                | Kind::Command
         )
     }
 
@@ -82,6 +102,9 @@ impl Kind {
             Kind::Reply => matches!(argument, Reply | State),
             Kind::OnReply | Kind::Failure => matches!(argument, Request | Reply | State),
             Kind::Event => matches!(argument, Contact | State),
+            Kind::Message => matches!(argument, Message | State),
+            Kind::ErlangEvent => matches!(argument, Event | State),
+            Kind::Command => matches!(argument, Params | State),
             Kind::Init | Kind::ExportState | Kind::ImportState => false,
         }
     }
@@ -100,6 +123,15 @@ impl Kind {
             Kind::Event => {
                 "takes `&Binding` and, where it wants, the script's state, such as `&Config`"
             }
+            Kind::Message => {
+                "takes `&erlang::Message` and, where it wants, the script's state, such as `&Config`"
+            }
+            Kind::ErlangEvent => {
+                "takes `&erlang::Event` and, where it wants, the script's state, such as `&Config`"
+            }
+            Kind::Command => {
+                "takes `&rpc::Params` and, where it wants, the script's state, such as `&Config`"
+            }
             Kind::Init => "takes the config by value: `fn init(config: Config) -> Result<State>`",
             Kind::ExportState => {
                 "takes the script's state: `fn export_state(state: &State) -> Option<Vec<u8>>`"
@@ -117,6 +149,9 @@ pub(crate) enum Argument {
     Request,
     Reply,
     Contact,
+    Message,
+    Event,
+    Params,
     State,
 }
 
@@ -129,6 +164,8 @@ pub(crate) struct Route {
     pub(crate) arguments: Vec<Argument>,
     pub(crate) parameters: usize,
     pub(crate) span: Span,
+    /// The comment above it.
+    pub(crate) doc: String,
 }
 
 impl Route {
@@ -149,6 +186,7 @@ impl Route {
                 "a function is one route: write another function that calls it",
             ));
         }
+        let (kind, name) = name(kind, &attribute, &function.sig.ident)?;
         let signature = &function.sig;
         if let Some(asyncness) = &signature.asyncness {
             return Err(Error::new(
@@ -164,11 +202,12 @@ impl Route {
         }
         Ok(Some(Route {
             kind,
-            name: name(kind, &attribute, &signature.ident)?,
+            name,
             function: signature.ident.clone(),
             arguments: arguments(kind, function)?,
             parameters: signature.inputs.len(),
             span: attribute.span(),
+            doc: doc(&function.attrs),
         }))
     }
 
@@ -181,7 +220,57 @@ impl Route {
     }
 }
 
-fn name(kind: Kind, attribute: &Attribute, function: &Ident) -> Result<String> {
+/// The text of the doc comments.
+fn doc(attributes: &[Attribute]) -> String {
+    let lines = attributes.iter().filter_map(|attribute| {
+        let Meta::NameValue(pair) = &attribute.meta else {
+            return None;
+        };
+        let Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) = &pair.value
+        else {
+            return None;
+        };
+        pair.path
+            .is_ident("doc")
+            .then(|| text.value().trim().to_owned())
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The kind and the name, which for events tell each other.
+fn name(kind: Kind, attribute: &Attribute, function: &Ident) -> Result<(Kind, String)> {
+    let name = written_name(kind, attribute, function)?;
+    if kind != Kind::Event {
+        return Ok((kind, name));
+    }
+    Ok(match name.split_once(':') {
+        Some(("erlang", process)) => (Kind::Message, process.to_owned()),
+        Some(("erlang-event", event)) => (Kind::ErlangEvent, event.to_owned()),
+        _ => (kind, name),
+    })
+}
+
+fn is_event(name: &str) -> bool {
+    EVENTS.contains(&name)
+        || name
+            .strip_prefix("erlang:")
+            .is_some_and(|process| !process.is_empty())
+}
+
+/// Whether it is `group.command`, as the host takes it.
+fn is_command(name: &str) -> bool {
+    let is_word = |word: &str| {
+        word.starts_with(|first: char| first.is_ascii_alphabetic())
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    name.split_once('.')
+        .is_some_and(|(group, command)| is_word(group) && is_word(command))
+}
+
+fn written_name(kind: Kind, attribute: &Attribute, function: &Ident) -> Result<String> {
     let written = match &attribute.meta {
         Meta::Path(_) => None,
         _ => Some(attribute.parse_args::<LitStr>().map_err(|_| {
@@ -195,7 +284,15 @@ fn name(kind: Kind, attribute: &Attribute, function: &Ident) -> Result<String> {
         })?),
     };
     match (kind, written) {
-        (Kind::Event, Some(name)) if EVENTS.contains(&name.value().as_str()) => Ok(name.value()),
+        (Kind::Event, Some(name)) if is_event(&name.value()) => Ok(name.value()),
+        (Kind::Command, Some(name)) if !is_command(&name.value()) => Err(Error::new(
+            name.span(),
+            "a command's name is a group and a word, of letters, digits and `_`: `cdr.count`",
+        )),
+        (Kind::Command, None) => Err(Error::new(
+            attribute.span(),
+            "which command? Write `#[rpc(\"group.command\")]`",
+        )),
         (Kind::Event, Some(name)) => Err(Error::new(
             name.span(),
             format!(
@@ -242,6 +339,9 @@ fn arguments(kind: Kind, function: &ItemFn) -> Result<Vec<Argument>> {
                 Some(last) if last.ident == "Request" => Argument::Request,
                 Some(last) if last.ident == "Reply" => Argument::Reply,
                 Some(last) if last.ident == "Binding" => Argument::Contact,
+                Some(last) if last.ident == "Message" => Argument::Message,
+                Some(last) if last.ident == "Event" => Argument::Event,
+                Some(last) if last.ident == "Params" => Argument::Params,
                 _ => Argument::State,
             },
             _ => Argument::State,

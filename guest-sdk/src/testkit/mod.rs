@@ -49,11 +49,13 @@
 //! CSeq, of RFC 3261 section 16.3 only what a script can react to is checked, Record-Route is a single one, and no time passes.
 
 mod call;
+pub(crate) mod erlang;
 pub(crate) mod imports;
 mod message;
 mod site;
 mod world;
 
 pub use call::{Answer, Branch, Call};
+pub use erlang::{Sent, To, Told};
 pub use message::{Draft, message, request};
 pub use site::Site;

@@ -9,8 +9,8 @@ use super::call::Call;
 use super::message::Draft;
 use super::world::{World, address_of_record, within, world};
 use crate::bindings::exports::switchhook::script::{
-    branch_route, failure_route, lifecycle, onreply_route, onsend_route, registrar_route,
-    reply_route, request_route,
+    branch_route, erlang_route, failure_route, lifecycle, onreply_route, onsend_route,
+    registrar_route, reply_route, request_route, rpc_route,
 };
 use crate::error::Result;
 use crate::host::htable;
@@ -42,6 +42,9 @@ pub(super) struct Loaded {
     pub(super) on_branch_reply: fn(String) -> Result<Outcome, String>,
     pub(super) on_failure: fn(String) -> Result<Outcome, String>,
     pub(super) on_expired: fn(Binding) -> Result<(), String>,
+    pub(super) on_message: fn(String, erlang_route::Message) -> Result<Outcome, String>,
+    pub(super) on_erlang_event: fn(erlang_route::Event) -> Result<(), String>,
+    pub(super) on_command: fn(String, String) -> Result<String, rpc_route::Fault>,
 }
 
 thread_local! {
@@ -210,10 +213,14 @@ impl Loaded {
             on_branch_reply: <Exports<S> as onreply_route::Guest>::on_reply,
             on_failure: <Exports<S> as failure_route::Guest>::on_failure,
             on_expired: <Exports<S> as registrar_route::Guest>::on_expired,
+            on_message: <Exports<S> as erlang_route::Guest>::on_message,
+            on_erlang_event: <Exports<S> as erlang_route::Guest>::on_event,
+            on_command: <Exports<S> as rpc_route::Guest>::on_command,
         }
     }
 
     fn initialise(&self) -> Result<Vec<(Family, String)>, String> {
+        world(|world| world.commands.clear());
         let handlers = (self.init)(self.config.to_string())?;
         INITIALISED.with_borrow_mut(|all| all.insert(self.kind, self.id));
         Ok(handlers

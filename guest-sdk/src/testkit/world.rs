@@ -7,6 +7,7 @@ use std::rc::Rc;
 use switchhook_sip::message::Message;
 use switchhook_store::Vars;
 
+use super::erlang::Fake;
 use super::message::text;
 use crate::host::auth::{Kind, Verdict};
 use crate::host::htable;
@@ -33,6 +34,8 @@ pub(super) struct World {
     pub(super) handlers: Vec<(Family, String)>,
     pub(super) event: Option<Event>,
     pub(super) log: Vec<String>,
+    pub(super) erlang: Fake,
+    pub(super) commands: Vec<(String, String)>,
 }
 
 /// What a script is asked, and what it has done so far.
@@ -127,6 +130,13 @@ pub(super) fn not_here(route: &str) -> types::Error {
     types::Error {
         code: ErrorCode::NotHere,
         message: format!("this call makes no sense in {route}"),
+    }
+}
+
+pub(super) fn unavailable(message: &str) -> types::Error {
+    types::Error {
+        code: ErrorCode::Unavailable,
+        message: message.to_owned(),
     }
 }
 

@@ -13,6 +13,10 @@
 wasmtime::component::bindgen!({
     path: "../../wit",
     world: "script",
-    imports: { default: trappable },
+    imports: {
+        "switchhook:script/erlang@0.1.0.rpc": async | trappable,
+        "switchhook:script/erlang@0.1.0.connect": async | trappable,
+        default: trappable,
+    },
     exports: { default: async },
 });

@@ -73,6 +73,7 @@ fn lane(auth: bool) -> (Arc<Script>, Pool) {
     own.add_interface(Transport::Udp, "127.0.0.1:5060", source().local);
     own.add_domain("example.test");
     let services = Services {
+        erlang: Default::default(),
         own,
         loop_key: LoopKey::new([1, 2]),
         htables: Htables::new(Vec::new()),

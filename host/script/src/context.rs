@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use wasmtime::{Error, ResourceLimiter, Result};
 
+use crate::command::Command;
 use crate::effects::{Effects, Scope};
 use crate::event::{Event, Route};
 use crate::generation::Generation;
@@ -22,6 +23,8 @@ pub(crate) struct Context {
     pub(crate) credentials: Option<switchhook_sip::message::Position>,
     /// What `auth.check` found last was right but stale.
     pub(crate) stale: bool,
+    /// What `rpc.register` was told; none outside of `init`.
+    pub(crate) commands: Option<Vec<Command>>,
     pub(crate) memory: Memory,
     generation: Arc<Generation>,
     calls: u32,
@@ -36,6 +39,7 @@ impl Context {
             own_route: None,
             credentials: None,
             stale: false,
+            commands: None,
             memory: Memory {
                 used: 0,
                 limit: limits.memory,

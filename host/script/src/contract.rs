@@ -33,6 +33,12 @@ pub enum Family {
     Failure,
     /// `registrar-route`.
     Registrar,
+    /// `erlang-route`, messages: the name is a process's.
+    Erlang,
+    /// `erlang-route`, events: the name is the event's.
+    ErlangEvent,
+    /// `rpc-route`.
+    Rpc,
 }
 
 impl Family {
@@ -46,6 +52,9 @@ impl Family {
             Route::OnReply { .. } => Self::Onreply,
             Route::Failure { .. } => Self::Failure,
             Route::ContactExpired(_) => Self::Registrar,
+            Route::ErlangMessage { .. } => Self::Erlang,
+            Route::ErlangEvent(_) => Self::ErlangEvent,
+            Route::Command(_) => Self::Rpc,
         }
     }
 
@@ -59,12 +68,22 @@ impl Family {
             Self::Onreply => "onreply-route",
             Self::Failure => "failure-route",
             Self::Registrar => "registrar-route",
+            Self::Erlang | Self::ErlangEvent => "erlang-route",
+            Self::Rpc => "rpc-route",
         }
     }
 
     /// Whether its routes have names.
     pub const fn is_named(self) -> bool {
-        matches!(self, Self::Branch | Self::Onreply | Self::Failure)
+        matches!(
+            self,
+            Self::Branch
+                | Self::Onreply
+                | Self::Failure
+                | Self::Erlang
+                | Self::ErlangEvent
+                | Self::Rpc
+        )
     }
 }
 
@@ -78,6 +97,9 @@ impl From<WitFamily> for Family {
             WitFamily::OnreplyRoute => Self::Onreply,
             WitFamily::FailureRoute => Self::Failure,
             WitFamily::RegistrarRoute => Self::Registrar,
+            WitFamily::ErlangRoute => Self::Erlang,
+            WitFamily::ErlangEvent => Self::ErlangEvent,
+            WitFamily::RpcRoute => Self::Rpc,
         }
     }
 }
@@ -207,9 +229,11 @@ exported! {
     onreply: onreply_route;
     failure: failure_route;
     registrar: registrar_route;
+    erlang: erlang_route;
+    rpc: rpc_route;
 }
 
-const FAMILIES: [Family; 7] = [
+const FAMILIES: [Family; 10] = [
     Family::Request,
     Family::Reply,
     Family::Onsend,
@@ -217,6 +241,9 @@ const FAMILIES: [Family; 7] = [
     Family::Onreply,
     Family::Failure,
     Family::Registrar,
+    Family::Erlang,
+    Family::ErlangEvent,
+    Family::Rpc,
 ];
 
 impl Exports {
@@ -230,6 +257,8 @@ impl Exports {
             Family::Onreply => self.onreply.is_some(),
             Family::Failure => self.failure.is_some(),
             Family::Registrar => self.registrar.is_some(),
+            Family::Erlang | Family::ErlangEvent => self.erlang.is_some(),
+            Family::Rpc => self.rpc.is_some(),
         }
     }
 }

@@ -4,6 +4,8 @@
 //! ours. Reads and edits of the event are no effects, and decisions are data in it. The trait is narrow and complete on
 //! purpose: recording, replay and shadow runs are other implementations of it. [`crate::Live`] is the one that acts.
 
+use std::sync::Arc;
+
 use switchhook_bindings::switchhook::script::auth::{Kind, Verdict};
 use switchhook_bindings::switchhook::script::htable::Value;
 use switchhook_bindings::switchhook::script::log::Level;
@@ -12,6 +14,7 @@ use switchhook_bindings::switchhook::script::rr::Routed;
 use switchhook_sip::flow::Source;
 use switchhook_sip::message::{EditError, Edits, Message, Position, Uri, View};
 
+use crate::erlang::ErlangNode;
 use crate::event::{Answer, HeaderField, Target};
 use crate::generation::GenerationId;
 use crate::refusal::Refusal;
@@ -103,4 +106,7 @@ pub trait Effects: Send + Sync + 'static {
     fn check_credentials(&self, kind: Kind, realm: &str, request: View<'_>) -> Checked;
     /// The header fields of a challenge, strongest algorithm first.
     fn challenge(&self, kind: Kind, realm: &str, stale: bool) -> Result<Vec<HeaderField>, Refusal>;
+
+    /// The Erlang node, a part of this boundary that is a trait of its own; refused where the site has none.
+    fn erlang(&self) -> Result<Arc<dyn ErlangNode>, Refusal>;
 }

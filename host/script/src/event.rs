@@ -9,8 +9,11 @@ use std::sync::Arc;
 
 use switchhook_bindings::switchhook::script::registrar::Binding;
 use switchhook_sip::flow::{Destination, FlowId, Source};
-use switchhook_sip::message::{Edits, Message, View};
+use switchhook_sip::message::{Edits, Message as SipMessage, View};
 use switchhook_store::Vars;
+
+use crate::command::Invocation;
+use crate::erlang::{ErlangEvent, Message};
 
 /// Which handler of the script an event is for.
 #[derive(Debug, Clone)]
@@ -42,6 +45,17 @@ pub enum Route {
     },
     /// `registrar-route.on-expired`: a contact's time is over.
     ContactExpired(Box<Binding>),
+    /// `erlang-route.on-message(name)`: a message to the process of that name.
+    ErlangMessage {
+        /// The process.
+        name: Arc<str>,
+        /// The message.
+        message: Box<Message>,
+    },
+    /// `erlang-route.on-event`: what befell a node, a link or a monitor.
+    ErlangEvent(Box<ErlangEvent>),
+    /// `rpc-route.on-command`: a command of the script; its answer is left in it.
+    Command(Box<Invocation>),
 }
 
 impl Route {
@@ -55,13 +69,25 @@ impl Route {
             Self::OnReply { .. } => "onreply-route",
             Self::Failure { .. } => "failure-route",
             Self::ContactExpired(_) => "registrar-route",
+            Self::ErlangMessage { .. } | Self::ErlangEvent(_) => "erlang-route",
+            Self::Command(_) => "rpc-route",
         }
     }
 
     /// The route's name; empty for the families without names.
     pub fn name(&self) -> &str {
         match self {
-            Self::Branch { name, .. } | Self::OnReply { name, .. } | Self::Failure { name } => name,
+            Self::Branch { name, .. }
+            | Self::OnReply { name, .. }
+            | Self::Failure { name }
+            | Self::ErlangMessage { name, .. } => name,
+            Self::ErlangEvent(event) => match **event {
+                ErlangEvent::NodeUp(_) => "node-up",
+                ErlangEvent::NodeDown(_) => "node-down",
+                ErlangEvent::Exit(_) => "exit",
+                ErlangEvent::Down(_) => "down",
+            },
+            Self::Command(invocation) => &invocation.name,
             _ => "",
         }
     }
@@ -71,7 +97,7 @@ impl Route {
 #[derive(Debug, Clone)]
 pub struct Current {
     /// As it came.
-    pub message: Arc<Message>,
+    pub message: Arc<SipMessage>,
     /// Edits made so far; the guest's come back in here.
     pub edits: Edits,
     /// Where it came from. Of an answer made here: our side of the way it would have come.
@@ -80,7 +106,7 @@ pub struct Current {
 
 impl Current {
     /// A message without edits.
-    pub fn new(message: Arc<Message>, source: Source) -> Self {
+    pub fn new(message: Arc<SipMessage>, source: Source) -> Self {
         Self {
             message,
             edits: Edits::default(),

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use crossbeam_utils::atomic::AtomicCell;
 
+use crate::command::Command;
 use crate::contract::{Exports, Family};
 use crate::effects::Effects;
 use crate::event::Route;
@@ -69,6 +70,8 @@ pub struct Generation {
     /// The script's config as JSON, as `init` gets it.
     pub(crate) config: String,
     handlers: OnceLock<Handlers>,
+    /// What it registered in `init`.
+    commands: OnceLock<Vec<Command>>,
     /// What the generation before handed over.
     pub(crate) state: OnceLock<Vec<u8>>,
     /// Instances made ahead, for lanes that have none yet.
@@ -103,6 +106,7 @@ impl Generation {
             exports,
             config,
             handlers: OnceLock::new(),
+            commands: OnceLock::new(),
             state: OnceLock::new(),
             warm: Mutex::new(Vec::new()),
             seats: Mutex::new(Vec::new()),
@@ -167,6 +171,29 @@ impl Generation {
                 .handlers
                 .get()
                 .is_none_or(|handlers| handlers.has(family, name))
+    }
+
+    /// The processes of its `erlang-route`s. None where it did not say which: then it takes messages to any name.
+    pub fn processes(&self) -> Option<Vec<&str>> {
+        self.handlers
+            .get()
+            .map(|handlers| handlers.named(Family::Erlang))
+    }
+
+    /// Whether it takes messages to the process of that name.
+    pub fn handles_process(&self, name: &str) -> bool {
+        self.handles_named(Family::Erlang, name)
+    }
+
+    /// Its commands that can be called, in the order it registered them.
+    pub fn commands(&self) -> impl Iterator<Item = &Command> {
+        let commands = self.commands.get().into_iter().flatten();
+        commands.filter(|command| self.handles_named(Family::Rpc, &command.name))
+    }
+
+    pub(crate) fn set_commands(&self, commands: Vec<Command>) {
+        // as with the handlers
+        let _ = self.commands.set(commands);
     }
 
     pub(crate) fn handlers(&self) -> Option<&Handlers> {
@@ -314,14 +341,17 @@ impl Handlers {
         self.0.iter().map(|(family, name)| (*family, &**name))
     }
 
-    /// Those of a family, for a message.
-    pub(crate) fn names(&self, family: Family) -> String {
-        let names: Vec<_> = self
-            .iter()
+    /// Those of a family.
+    pub(crate) fn named(&self, family: Family) -> Vec<&str> {
+        self.iter()
             .filter(|(of, _)| *of == family)
             .map(|(_, name)| name)
-            .collect();
-        names.join(", ")
+            .collect()
+    }
+
+    /// Those of a family, for a message.
+    pub(crate) fn names(&self, family: Family) -> String {
+        self.named(family).join(", ")
     }
 }
 

@@ -53,6 +53,10 @@ interfaces! {
     Auth "auth";
     /// Shared hash tables.
     Htable "htable";
+    /// The Erlang node.
+    Erlang "erlang";
+    /// Commands of the script's own.
+    Rpc "rpc";
 }
 
 impl Interface {

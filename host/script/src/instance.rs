@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use wasmtime::{Result, Store};
 
+use switchhook_bindings::exports::switchhook::script::erlang_route::Message as WitMessage;
 use switchhook_bindings::exports::switchhook::script::lifecycle::Handler;
 use switchhook_bindings::switchhook::script::types::Outcome as WitOutcome;
 
+use crate::command::Fault;
 use crate::context::Context;
 use crate::contract::{Family, Handles};
+use crate::erlang;
 use crate::error::{GuestError, LoadError};
 use crate::event::{Event, Outcome, Route};
 use crate::generation::{Generation, Handlers, Slot};
@@ -110,6 +113,7 @@ impl Instance {
         });
         if let Some(lifecycle) = instance.handles.lifecycle.clone() {
             instance.ready(None);
+            instance.store.data_mut().commands = Some(Vec::new());
             let handlers = lifecycle
                 .call_init(&mut instance.store, &generation.config)
                 .await
@@ -117,6 +121,9 @@ impl Instance {
                 .map_err(|text| Refused::Init(line(&text).into_owned()))?;
             let handlers = checked(generation, handlers)?;
             generation.set_handlers(handlers);
+            if let Some(commands) = instance.store.data_mut().commands.take() {
+                generation.set_commands(commands);
+            }
             if let Some(state) = generation.state.get() {
                 instance.ready(None);
                 lifecycle
@@ -220,6 +227,39 @@ impl Instance {
                 }
                 None => None,
             },
+            Route::ErlangMessage { name, message } => match &handles.erlang {
+                Some(guest) => {
+                    let name = Arc::clone(name);
+                    let message = lowered(message);
+                    Some(guest.call_on_message(store, &name, &message).await?)
+                }
+                None => None,
+            },
+            Route::ErlangEvent(event) => match &handles.erlang {
+                Some(guest) => {
+                    let event = event.clone();
+                    let done = guest.call_on_event(store, &event).await?;
+                    Some(done.map(|()| WitOutcome::Done))
+                }
+                None => None,
+            },
+            Route::Command(invocation) => match &handles.rpc {
+                Some(guest) => {
+                    let (name, params) = (invocation.name.clone(), invocation.params.clone());
+                    let answer = guest.call_on_command(&mut *store, &name, &params).await?;
+                    let answer = answer.map_err(|fault| Fault {
+                        code: fault.code,
+                        message: fault.message,
+                    });
+                    if let Some(event) = store.data_mut().try_event_mut()
+                        && let Route::Command(invocation) = &mut event.route
+                    {
+                        invocation.answer = Some(answer);
+                    }
+                    Some(Ok(WitOutcome::Done))
+                }
+                None => None,
+            },
         })
     }
 
@@ -232,6 +272,20 @@ impl Instance {
         self.ready(None);
         let state = lifecycle.call_export_state(&mut self.store).await;
         state.map_err(|error| GuestError::of(&error, self.store.data().limits()))
+    }
+}
+
+/// A message as the guest gets it.
+fn lowered(message: &erlang::Message) -> WitMessage {
+    WitMessage {
+        kind: message.kind,
+        sender: message.sender.as_ref().map(|pid| {
+            let mut term = vec![switchhook_term::VERSION];
+            switchhook_term::write::pid(&mut term, pid);
+            term
+        }),
+        node: message.node.clone(),
+        content: message.content.clone(),
     }
 }
 

@@ -11,11 +11,13 @@
 //! Limits: see [`Limits`]. Reaching one ends the event with a [`GuestError`] that says which, and the instance with it.
 
 mod cache;
+mod command;
 mod compile;
 mod context;
 mod contract;
 mod drive;
 mod effects;
+pub mod erlang;
 mod error;
 mod event;
 mod generation;
@@ -36,6 +38,9 @@ mod ticker;
 
 /// The types of wit/ that cross this crate's border.
 pub mod wit {
+    pub use switchhook_bindings::exports::switchhook::script::erlang_route::{
+        Down, Event as ErlangEvent, Exited, Kind as MessageKind, Lost,
+    };
     pub use switchhook_bindings::switchhook::script::auth::{Kind, Verdict};
     pub use switchhook_bindings::switchhook::script::htable::Value;
     pub use switchhook_bindings::switchhook::script::log::Level;
@@ -44,6 +49,7 @@ pub mod wit {
     pub use switchhook_bindings::switchhook::script::types::{Endpoint, IpAddress};
 }
 
+pub use command::{Command, Fault, Invocation};
 pub use contract::Family;
 pub use effects::{Checked, Effects, OwnRoute, SaveResult, Scope};
 pub use error::{GuestError, LoadError, Trace};

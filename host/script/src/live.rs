@@ -12,9 +12,10 @@ use switchhook_sip::{proxy, registrar};
 use switchhook_store::{Htable, HtableError, Locations, Value as Stored};
 
 use crate::effects::{Checked, Effects, OwnRoute, SaveResult, Scope};
+use crate::erlang::ErlangNode;
 use crate::event::{Answer, HeaderField, Target};
 use crate::host::text::{endpoint, text};
-use crate::refusal::{Refusal, invalid, limit, not_found};
+use crate::refusal::{Refusal, invalid, limit, not_found, unavailable};
 use crate::services::Services;
 use crate::wit::{Binding, Kind, Level, Routed, Saved, Value, Verdict};
 
@@ -254,6 +255,12 @@ impl Effects for Live {
                 value,
             })
             .collect())
+    }
+
+    fn erlang(&self) -> Result<Arc<dyn ErlangNode>, Refusal> {
+        self.0.erlang.get().map(Arc::clone).ok_or_else(|| {
+            unavailable("erlang: this host is no Erlang node; add [erlang] to switchhook.toml")
+        })
     }
 }
 

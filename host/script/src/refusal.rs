@@ -29,6 +29,14 @@ pub(crate) fn not_found(message: impl Into<String>) -> Refusal {
     }
 }
 
+/// The host can't do it now.
+pub(crate) fn unavailable(message: impl Into<String>) -> Refusal {
+    Refusal {
+        code: ErrorCode::Unavailable,
+        message: message.into(),
+    }
+}
+
 /// A limit was reached.
 pub(crate) fn limit(message: impl Into<String>) -> Refusal {
     Refusal {

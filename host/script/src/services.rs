@@ -1,12 +1,15 @@
 //! What scripts share of the host: tables, registrations, users, and what is ours. One set for all scripts and lanes.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use switchhook_sip::digest::{Authority, Users};
 use switchhook_sip::proxy::{LoopKey, Own};
 use switchhook_sip::registrar;
 use switchhook_store::{Htables, Locations};
+
+use crate::erlang::ErlangNode;
 
 /// See the module's header. Everything in it is safe from every lane.
 pub struct Services {
@@ -24,6 +27,8 @@ pub struct Services {
     pub authority: Authority,
     /// The hashes of the users' passwords.
     pub users: Box<dyn Users + Send + Sync>,
+    /// The Erlang node, set once it runs; empty where the site has none.
+    pub erlang: OnceLock<Arc<dyn ErlangNode>>,
     /// The clock of all of these; `Instant::now` but in tests.
     pub clock: fn() -> Instant,
 }

@@ -23,6 +23,8 @@ mod limits;
 mod map;
 mod order;
 mod read;
+#[cfg(feature = "serde")]
+pub mod serde;
 mod tag;
 mod tape;
 mod term;

@@ -10,8 +10,12 @@ use crate::testkit::world::{LOCAL, event, event_of, world};
 use crate::uri::Uri;
 
 pub(crate) fn read() -> Snapshot {
-    event(|event| snapshot(&event.request, event.source, LOCAL))
-        .expect("there is no request in init")
+    let none = [Family::ErlangRoute, Family::ErlangEvent, Family::RpcRoute];
+    event(|event| {
+        assert!(!none.contains(&event.family), "there is no request here");
+        snapshot(&event.request, event.source, LOCAL)
+    })
+    .expect("there is no request in init")
 }
 
 pub(crate) fn apply(edits: &[Edit]) -> Result<(), Error> {

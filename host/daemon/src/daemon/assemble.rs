@@ -137,6 +137,7 @@ fn services(loaded: &Loaded, users: &Arc<SharedUsers>, locals: &[Local]) -> Resu
     });
     let registrar = &config.registrar;
     Ok(Services {
+        erlang: Default::default(),
         own,
         loop_key: loop_key()?,
         htables: htables(&config.htable, now)?,

@@ -5,11 +5,13 @@
 //! room for an error, and there is no message to read at all, it traps with the same words.
 
 mod auth;
+mod erlang;
 mod htable;
 mod log;
 mod registrar;
 mod reply;
 mod request;
+mod rpc;
 mod rr;
 pub(crate) mod text;
 mod tm;
@@ -46,6 +48,8 @@ pub(crate) fn link(linker: &mut Linker<Context>, grants: Grants) -> Result<()> {
             Interface::Registrar => add!(registrar),
             Interface::Auth => add!(auth),
             Interface::Htable => add!(htable),
+            Interface::Erlang => add!(erlang),
+            Interface::Rpc => add!(rpc),
         }
     }
     Ok(())

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use switchhook_script::erlang::ErlangNode;
 use switchhook_script::wit::{Binding, Kind, Level, Routed, Value, Verdict};
 use switchhook_script::{
     Answer, Checked, Current, Effects, ErrorCode, Event, Finished, Grants, HeaderField, Live,
@@ -101,6 +102,7 @@ pub fn componentize(module: &[u8]) -> Vec<u8> {
 pub struct Book {
     lines: Mutex<Vec<String>>,
     count: Mutex<i64>,
+    pub node: Mutex<Option<Arc<dyn ErlangNode>>>,
 }
 
 impl Book {
@@ -206,6 +208,13 @@ impl Effects for Book {
     fn challenge(&self, _: Kind, _: &str, _: bool) -> Result<Vec<HeaderField>, Refusal> {
         nothing()
     }
+
+    fn erlang(&self) -> Result<Arc<dyn ErlangNode>, Refusal> {
+        match self.node.lock().unwrap().clone() {
+            Some(node) => Ok(node),
+            None => nothing(),
+        }
+    }
 }
 
 /// Effects that act, on one table `calls`, one location table, no users; `example.test` is ours.
@@ -224,6 +233,7 @@ pub fn live() -> Live {
         max_bytes: 1 << 20,
     };
     Live::new(Arc::new(Services {
+        erlang: Default::default(),
         own,
         loop_key: LoopKey::new([1, 2]),
         htables: Htables::new([table]),
