@@ -65,7 +65,7 @@ mod routes {
     }
 
     /// How a call ended.
-    #[derive(Serialize)]
+    #[derive(Clone, Copy, Serialize)]
     enum State {
         Answered,
         Busy,

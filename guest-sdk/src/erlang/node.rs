@@ -48,7 +48,7 @@ pub fn rpc(
     function: &str,
     args: impl Into<Term>,
 ) -> Result<Term, RpcError> {
-    call(node, module, function, args.into(), 0)
+    call(node, module, function, &args.into(), 0)
 }
 
 /// The same, waiting at most so long (in whole milliseconds, one at least).
@@ -62,18 +62,18 @@ pub fn rpc_for(
     let milliseconds = u32::try_from(timeout.as_millis())
         .unwrap_or(u32::MAX)
         .max(1);
-    call(node, module, function, args.into(), milliseconds)
+    call(node, module, function, &args.into(), milliseconds)
 }
 
 fn call(
     node: &str,
     module: &str,
     function: &str,
-    args: Term,
+    args: &Term,
     milliseconds: u32,
 ) -> Result<Term, RpcError> {
     let term = |bytes: Vec<u8>| given(&bytes).map_err(|e| RpcError::Refused(e.into_message()));
-    match erlang::rpc(node, module, function, &to_bytes(&args), milliseconds) {
+    match erlang::rpc(node, module, function, &to_bytes(args), milliseconds) {
         Ok(bytes) => term(bytes),
         Err(erlang::RpcFailure::NoConnection) => Err(RpcError::NoConnection),
         Err(erlang::RpcFailure::Timeout) => Err(RpcError::Timeout),

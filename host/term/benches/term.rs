@@ -97,6 +97,18 @@ fn bench(criterion: &mut Criterion) {
             black_box(out.len())
         });
     });
+    // beside them, on the same machine at the same time, the usual crate
+    group.bench_function("eetf/decode", |bencher| {
+        bencher.iter(|| eetf::Term::decode(black_box(&bytes[..])).unwrap());
+    });
+    let theirs = eetf::Term::decode(&bytes[..]).unwrap();
+    group.bench_function("eetf/encode", |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            black_box(&theirs).encode(&mut out).unwrap();
+            black_box(out.len())
+        });
+    });
     group.bench_function("print", |bencher| {
         bencher.iter(|| black_box(&term).to_string())
     });

@@ -203,7 +203,8 @@ fn scan_within(
     loop {
         let at = reader.at();
         let kind = reader.u8()?;
-        if let Some(list) = open.last_mut()
+        if matches!(kind, tag::LIST | tag::STRING)
+            && let Some(list) = open.last_mut()
             && list.kind == tag::LIST
             && list.left == 1
         {
@@ -372,7 +373,16 @@ fn head(kind: u8, at: usize, reader: &mut Reader<'_>) -> Result<Head, Malformed>
     match kind {
         tag::SMALL_INTEGER => reader.take(1).map(|_| Head::LEAF),
         tag::INTEGER => reader.take(4).map(|_| Head::LEAF),
-        tag::SMALL_ATOM_UTF8 | tag::ATOM_UTF8 | tag::SMALL_ATOM | tag::ATOM => {
+        tag::SMALL_ATOM_UTF8 => {
+            let length = usize::from(reader.u8()?);
+            let text = reader.take(length)?;
+            if text.is_ascii() || std::str::from_utf8(text).is_ok() {
+                Ok(Head::LEAF)
+            } else {
+                Err(Malformed::Atom { at })
+            }
+        }
+        tag::ATOM_UTF8 | tag::SMALL_ATOM | tag::ATOM => {
             reader.atom_text(kind)?;
             Ok(Head::LEAF)
         }

@@ -217,8 +217,13 @@ impl Effects for Book {
     }
 }
 
-/// Effects that act, on one table `calls`, one location table, no users; `example.test` is ours.
+/// Effects that act, on [`services`].
 pub fn live() -> Live {
+    Live::new(Arc::new(services()))
+}
+
+/// One table `calls`, one location table, no users, no Erlang node; `example.test` is ours.
+pub fn services() -> Services {
     let mut own = Own::new();
     own.add_interface(
         Transport::Udp,
@@ -232,7 +237,7 @@ pub fn live() -> Live {
         max_items: 2,
         max_bytes: 1 << 20,
     };
-    Live::new(Arc::new(Services {
+    Services {
         erlang: Default::default(),
         own,
         loop_key: LoopKey::new([1, 2]),
@@ -246,7 +251,7 @@ pub fn live() -> Live {
         authority: Authority::new([7; 32], Instant::now(), Config::default()),
         users: Box::new(UserTable::default()),
         clock: Instant::now,
-    }))
+    }
 }
 
 /// Everything granted, small pool.
