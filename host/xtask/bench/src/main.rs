@@ -37,17 +37,20 @@ use crate::works::Work;
 #[command(args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
-    half: Option<Half>,
+    helper: Option<Helper>,
     #[command(flatten)]
     options: Options,
 }
 
-/// The two halves of the echo, as processes of their own.
+/// What must be a process of its own.
 #[derive(Subcommand)]
-enum Half {
+enum Helper {
     /// Send every datagram back.
     #[command(hide = true)]
     Echo { port: u16 },
+    /// Do nothing, as fast as it goes.
+    #[command(hide = true)]
+    Spin,
     /// Flood the echo.
     #[command(hide = true)]
     Flood {
@@ -125,14 +128,17 @@ impl Task {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match cli.half {
-        Some(Half::Echo { port }) => echo::serve(port),
-        Some(Half::Flood {
+    let done = match cli.helper {
+        Some(Helper::Echo { port }) => echo::serve(port),
+        Some(Helper::Flood {
             port,
             seconds,
             warmup,
             figures,
         }) => echo::flood(port, seconds, warmup, &figures),
+        Some(Helper::Spin) => loop {
+            std::hint::spin_loop();
+        },
         None => bench(&cli.options),
     };
     match done {

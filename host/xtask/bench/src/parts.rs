@@ -56,5 +56,6 @@ fn setup(side: Side, work: Work, sets: &[&str]) -> Setup {
         script: work.script(),
         users: 0,
         sets: sets.iter().map(|set| (*set).to_owned()).collect(),
+        nice: 0,
     }
 }

@@ -15,7 +15,7 @@ use crate::servers::{Server, Setup, Side, Stable};
 use crate::works::Work;
 
 /// Timer J of RFC 3261 and a little: after that nothing is left of a transaction.
-const CLEANED_UP: Duration = Duration::from_secs(36);
+pub(crate) const CLEANED_UP: Duration = Duration::from_secs(36);
 
 /// How long an idle server is looked at.
 const IDLE: Duration = Duration::from_secs(2);
@@ -78,6 +78,7 @@ pub(crate) fn compare(
             script: work.script(),
             users: work.users(),
             sets: Vec::new(),
+            nice: 0,
         };
         entries.push(Entry::new(stable.start(&setup)?)?);
     }

@@ -83,6 +83,8 @@ pub(crate) struct Setup {
     pub(crate) users: u32,
     /// Settings of Switchhook beside those that every run has, `KEY=VALUE`.
     pub(crate) sets: Vec<String>,
+    /// How much it steps back behind others on its processor, 0 to 19.
+    pub(crate) nice: u8,
 }
 
 /// One that runs. Ends when dropped.
@@ -151,7 +153,8 @@ impl Stable {
         let port = free_port()?;
         let dir = self.folder(setup.side, port);
         fs::create_dir_all(&dir)?;
-        let mut command = Command::new("taskset");
+        let mut command = Command::new("nice");
+        command.args(["-n", &setup.nice.to_string(), "taskset"]);
         command.args(["--cpu-list", &self.cpus]);
         match setup.side {
             Side::Switchhook => self.switchhook(&mut command, setup, port, &dir)?,
@@ -169,7 +172,7 @@ impl Stable {
             .stderr(out.try_clone()?);
         let child = command
             .spawn()
-            .context("cannot run taskset (of Debian's util-linux)")?;
+            .context("cannot run nice and taskset (of Debian's coreutils and util-linux)")?;
         let mut server = Server {
             side: setup.side,
             port,

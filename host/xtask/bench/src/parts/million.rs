@@ -91,7 +91,7 @@ fn contacts(stable: &Stable, server: &Server) -> Result<u64> {
     let stats: serde_json::Value =
         serde_json::from_str(&text).with_context(|| format!("stats.get says {text}"))?;
     stats
-        .get("location.contacts")
+        .get("location.location.contacts")
         .and_then(serde_json::Value::as_u64)
-        .with_context(|| format!("no location.contacts in {text}"))
+        .with_context(|| format!("no location.location.contacts in {text}"))
 }

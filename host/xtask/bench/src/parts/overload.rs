@@ -1,21 +1,33 @@
 //! Twice the load that can be carried, for a minute: what still gets through, and how soon all is well again.
+//!
+//! One core of load cannot ask for twice what one core of Switchhook carries. So the server gets a quarter of its core: beside
+//! it something spins there with three times its weight.
+
+use std::process::{Child, Command};
 
 use anyhow::Result;
 
 use crate::load::{Caller, Pace, Second};
 use crate::results::Line;
 use crate::rounds::AT_ONCE;
-use crate::servers::{Side, Stable};
+use crate::servers::{Setup, Side, Stable};
 use crate::works::Work;
 
 const WORK: Work = Work::Call;
 const SECONDS: f64 = 60.0;
 
+/// How much the server steps back: weight 335 of the scheduler, to 1024 of what spins.
+const BACK: u8 = 5;
+
 /// Latency that counts as well, p99 in microseconds.
 const WELL: f64 = 50_000.0;
 
 pub(super) fn measure(stable: &Stable, caller: &Caller) -> Result<Vec<Line>> {
-    let server = stable.start(&super::setup(Side::Switchhook, WORK, &[]))?;
+    let server = stable.start(&Setup {
+        nice: BACK,
+        ..super::setup(Side::Switchhook, WORK, &[])
+    })?;
+    let _spin = Spin::start(&stable.cpus)?;
     let peak = caller
         .load(&server, WORK, Pace::Closed(AT_ONCE), 10.0, 2.0)?
         .figures
@@ -36,6 +48,26 @@ pub(super) fn measure(stable: &Stable, caller: &Caller) -> Result<Vec<Line>> {
             |seconds| format!("{seconds:.0} s"),
         ),
     ])
+}
+
+/// Something that takes what it can get of a processor. Ends when dropped.
+struct Spin(Child);
+
+impl Spin {
+    fn start(cpus: &str) -> Result<Spin> {
+        let mut command = Command::new("taskset");
+        command.args(["--cpu-list", cpus]);
+        let child = command.arg(std::env::current_exe()?).arg("spin").spawn()?;
+        Ok(Spin(child))
+    }
+}
+
+impl Drop for Spin {
+    fn drop(&mut self) {
+        // it has nothing to finish, and has ended already or ends now
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Seconds until no call fails any more and latency is well.
