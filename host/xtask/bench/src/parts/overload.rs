@@ -3,6 +3,8 @@
 //! One core of load cannot ask for twice what one core of Switchhook carries. So the server gets a quarter of its core: beside
 //! it something spins there with three times its weight.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::process::{Child, Command};
 
 use anyhow::Result;
@@ -23,9 +25,17 @@ const BACK: u8 = 5;
 const WELL: f64 = 50_000.0;
 
 pub(super) fn measure(stable: &Stable, caller: &Caller) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for side in [Side::Switchhook, Side::Native] {
+        lines.extend(of(stable, caller, side)?);
+    }
+    Ok(lines)
+}
+
+fn of(stable: &Stable, caller: &Caller, side: Side) -> Result<[Line; 4]> {
     let server = stable.start(&Setup {
         nice: BACK,
-        ..super::setup(Side::Switchhook, WORK, &[])
+        ..super::setup(side, WORK, &[])
     })?;
     let _spin = Spin::start(&stable.cpus)?;
     let peak = caller
@@ -37,17 +47,37 @@ pub(super) fn measure(stable: &Stable, caller: &Caller) -> Result<Vec<Line>> {
     let figures = &over.figures;
     let asked = figures.offered as f64 / figures.seconds;
     let part = |value: f64| format!("{:.0} % of peak", value * 100.0);
-    Ok(vec![
-        Line::plain("peak, calls a second", format!("{peak:.0}")),
-        Line::plain("calls a second that were asked for", format!("{asked:.0}")),
-        Line::at_least("goodput in that minute", figures.rate / peak, 0.9, part),
+    let name = side.title();
+    Ok([
+        Line::plain(
+            format!("{name}: peak, then asked for, calls a second"),
+            format!("{peak:.0}, {asked:.0}"),
+        ),
+        Line::at_least(
+            format!("{name}: goodput in that minute"),
+            figures.rate / peak,
+            0.9,
+            part,
+        ),
+        Line::plain(
+            format!("{name}: calls that failed"),
+            reasons(&figures.reasons),
+        ),
         Line::at_most(
-            "back to normal at half load",
+            format!("{name}: back to normal at half load"),
             back(&after.figures.series) as f64,
             5.0,
             |seconds| format!("{seconds:.0} s"),
         ),
     ])
+}
+
+/// `status-503 1000, timeout 20`: the most frequent first.
+fn reasons(reasons: &BTreeMap<String, u64>) -> String {
+    let mut reasons: Vec<_> = reasons.iter().collect();
+    reasons.sort_by_key(|(_, count)| Reverse(*count));
+    let words = reasons.iter().map(|(why, count)| format!("{why} {count}"));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 /// Something that takes what it can get of a processor. Ends when dropped.
