@@ -57,7 +57,7 @@ pub(crate) struct Bill {
     pub(crate) side: Side,
     /// Processor microseconds a transaction, as fast as it goes.
     pub(crate) cpu_us: Spread,
-    /// The same with start and the clean-up of transactions.
+    /// The same with the clean-up of transactions.
     pub(crate) whole_us: Option<f64>,
     /// To Kamailio's native script, round by round.
     pub(crate) ratio: Option<Spread>,
@@ -198,10 +198,11 @@ impl Bill {
     fn of(course: &Course, native: Option<&[f64]>) -> Option<Bill> {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         let cpu: Vec<f64> = course.full.iter().map(Measured::cpu_us).collect();
+        let cpu_us = Spread::of(cpu.iter().copied())?;
         Some(Bill {
             side: course.side,
-            cpu_us: Spread::of(cpu.iter().copied())?,
-            whole_us: course.whole_us,
+            cpu_us,
+            whole_us: course.clean_up_us.map(|clean_up| cpu_us.median + clean_up),
             ratio: native.and_then(|native| ratio(&cpu, native)),
             rate: Spread::of(course.full.iter().map(|round| round.figures.rate))?,
             full: Percentiles::of(&course.full)?,
@@ -274,12 +275,12 @@ pub(crate) mod tests {
         }
     }
 
-    fn course(side: Side, cpu_us: [f64; 3], whole_us: Option<f64>) -> Course {
+    fn course(side: Side, cpu_us: [f64; 3], clean_up_us: Option<f64>) -> Course {
         Course {
             side,
             full: cpu_us.map(|us| round(us, 100.0)).to_vec(),
             half: vec![round(50.0, 80.0)],
-            whole_us,
+            clean_up_us,
             memory_before: 1 << 20,
             memory_after: 3 << 20,
         }
@@ -288,8 +289,8 @@ pub(crate) mod tests {
     /// A comparison in which we take 0.4 while it lasts and 0.5 with clean-up.
     pub(crate) fn comparison() -> Comparison {
         let courses = [
-            course(Side::Native, [50.0, 100.0, 51.0], Some(60.0)),
-            course(Side::Switchhook, [20.0, 40.0, 20.4], Some(30.0)),
+            course(Side::Native, [50.0, 100.0, 51.0], Some(9.0)),
+            course(Side::Switchhook, [20.0, 40.0, 20.4], Some(9.6)),
             course(Side::Echo, [4.0, 4.0, 8.0], None),
         ];
         Comparison::of(Work::Message, &courses, Setting::default())

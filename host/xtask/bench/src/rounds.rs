@@ -1,8 +1,8 @@
 //! The comparison: every side in turn, several rounds, the order turned around each time.
 //!
 //! All servers of a work live through all of its rounds, so that memory is warm; those whose turn it is not are idle. The
-//! clean-up of what a round leaves behind falls between the rounds and after the last one; it is on the bill too, as the
-//! difference between all that a server used and all that it would have used idle.
+//! clean-up of what a round leaves behind falls between the rounds and after the last one; it is on the bill too, as what
+//! a server used while nobody asked it for anything, less what it uses when it has nothing to do.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,8 +45,8 @@ pub(crate) struct Course {
     pub(crate) full: Vec<Measured>,
     /// Round by round, half of what Kamailio's native script can.
     pub(crate) half: Vec<Measured>,
-    /// Processor microseconds a call from start to clean-up.
-    pub(crate) whole_us: Option<f64>,
+    /// Processor microseconds a call, spent on cleaning up after it while nothing was asked.
+    pub(crate) clean_up_us: Option<f64>,
     /// Bytes of memory before the first round.
     pub(crate) memory_before: u64,
     /// Bytes of memory after the last round.
@@ -58,8 +58,11 @@ struct Entry {
     course: Course,
     /// Processor time that it uses in a second without any load.
     idle: f64,
-    used: Duration,
-    since: Instant,
+    /// When there was no load: processor time, and how long that was.
+    unasked: Duration,
+    quiet: Duration,
+    /// The end of the last load.
+    last: (Duration, Instant),
     calls: u64,
 }
 
@@ -143,21 +146,21 @@ impl Entry {
                 side: server.side,
                 full: Vec::new(),
                 half: Vec::new(),
-                whole_us: None,
+                clean_up_us: None,
                 memory_before: server.memory(),
                 memory_after: 0,
             },
             idle: (used - before).as_secs_f64() / watched.elapsed().as_secs_f64(),
-            used,
-            since: Instant::now(),
+            unasked: Duration::ZERO,
+            quiet: Duration::ZERO,
+            last: (used, Instant::now()),
             calls: 0,
             server,
         })
     }
 
     fn full(&mut self, caller: &Caller, work: Work, plan: Plan) -> Result<()> {
-        let pace = Pace::Closed(AT_ONCE);
-        let measured = caller.load(&self.server, work, pace, plan.seconds, plan.warmup)?;
+        let measured = self.load(caller, work, Pace::Closed(AT_ONCE), plan)?;
         self.tell(work, "full", &measured);
         let (failed, done) = (measured.figures.failed, measured.figures.completed);
         // a comparison of servers of which one does not do the work is none
@@ -166,7 +169,6 @@ impl Entry {
             "{failed} calls failed beside {done} that did not: {:?}",
             measured.figures.reasons
         );
-        self.calls += measured.figures.all.completed;
         self.course.full.push(measured);
         Ok(())
     }
@@ -175,20 +177,36 @@ impl Entry {
         if self.course.side == Side::Echo {
             return Ok(());
         }
-        let pace = Pace::Rate(rate);
-        let measured = caller.load(&self.server, work, pace, plan.seconds, plan.warmup)?;
+        let measured = self.load(caller, work, Pace::Rate(rate), plan)?;
         self.tell(work, "half", &measured);
-        self.calls += measured.figures.all.completed;
         self.course.half.push(measured);
         Ok(())
     }
 
-    /// The bill for all that it did, idling taken off.
+    fn load(&mut self, caller: &Caller, work: Work, pace: Pace, plan: Plan) -> Result<Measured> {
+        self.rest()?;
+        let measured = caller.load(&self.server, work, pace, plan.seconds, plan.warmup)?;
+        self.calls += measured.figures.all.completed;
+        self.last = (self.server.cpu()?, Instant::now());
+        Ok(measured)
+    }
+
+    /// Notes what it used since the last load.
+    fn rest(&mut self) -> Result<()> {
+        let (used, then) = self.last;
+        self.last = (self.server.cpu()?, Instant::now());
+        self.unasked += self.last.0 - used;
+        self.quiet += self.last.1 - then;
+        Ok(())
+    }
+
+    /// The bill for what it did when nothing was asked, idling taken off.
     fn close(&mut self) -> Result<()> {
-        let used = (self.server.cpu()? - self.used).as_secs_f64();
-        let idle = self.idle * self.since.elapsed().as_secs_f64();
+        self.rest()?;
+        let idle = self.idle * self.quiet.as_secs_f64();
+        let spent = (self.unasked.as_secs_f64() - idle).max(0.0);
         if self.course.side != Side::Echo {
-            self.course.whole_us = Some((used - idle) * 1e6 / self.calls as f64);
+            self.course.clean_up_us = Some(spent * 1e6 / self.calls as f64);
         }
         Ok(())
     }
