@@ -7,6 +7,8 @@ use switchhook_net::{Dns, Listeners};
 use switchhook_script::{Script, Services};
 use switchhook_sip::transaction::Timers;
 
+use crate::dmq::DmqConfig;
+
 /// Everything an engine needs.
 pub struct EngineConfig {
     /// Bound sockets; their number of lanes is the engine's.
@@ -23,6 +25,8 @@ pub struct EngineConfig {
     pub dns: Dns,
     /// Server header field of answers made here; empty for none.
     pub server: String,
+    /// The DMQ bus, where this node is on one.
+    pub dmq: Option<DmqConfig>,
 }
 
 /// Bounds of one lane. Each says what happens when it is reached; each such event is counted.

@@ -16,6 +16,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::background::{Back, Background};
 use crate::config::EngineConfig;
+use crate::dmq::{self, Mailbox};
 use crate::lane::{Lane, Mail};
 use crate::resolve::supported;
 use crate::stats::{LaneCounters, Stats};
@@ -31,6 +32,7 @@ pub struct Engine {
     counters: Vec<(Arc<LaneCounters>, Arc<NetCounters>)>,
     draining: Arc<AtomicBool>,
     background: JoinHandle<()>,
+    dmq: Option<(Mailbox, JoinHandle<()>)>,
 }
 
 struct Handle {
@@ -75,6 +77,7 @@ impl Engine {
     pub fn start(config: EngineConfig) -> Result<Engine, StartError> {
         let script = config.scripts.first().ok_or(StartError::NoScript)?;
         let locals = config.listeners.addresses().to_vec();
+        let senders = config.listeners.senders()?;
         let parts = config.listeners.split();
         let limits = config.limits;
         let channels = |_: &Part| mpsc::channel::<Mail>(limits.inbox.max(1));
@@ -83,6 +86,7 @@ impl Engine {
         let channels = |_: &Part| mpsc::channel::<Back>(limits.background.max(1));
         let (back_senders, backs): (Vec<_>, Vec<_>) = parts.iter().map(channels).unzip();
         let (background, background_thread) = Background::start(limits.background, back_senders)?;
+        let dmq = config.dmq.as_ref().map(|dmq| dmq.mailbox.clone());
         let keys = RandomState::new();
         let draining = Arc::new(AtomicBool::new(false));
         let server: Arc<str> = config.server.into();
@@ -113,6 +117,7 @@ impl Engine {
                 dns: config.dns.clone(),
                 keys: keys.clone(),
                 server: Arc::clone(&server),
+                dmq: dmq.clone(),
                 draining: Arc::clone(&draining),
             };
             let started = started.clone();
@@ -130,7 +135,18 @@ impl Engine {
                 Err(_) => return Err(std::io::Error::other("a lane ended at once").into()),
             }
         }
+        let dmq = match (dmq, config.dmq, mail.first()) {
+            (Some(mailbox), Some(config), Some(lane)) => {
+                let parts = dmq::Parts {
+                    sockets: senders,
+                    lane: lane.clone(),
+                };
+                Some((mailbox, dmq::start(config, parts)?))
+            }
+            _ => None,
+        };
         Ok(Engine {
+            dmq,
             scripts: config.scripts,
             locals,
             lanes,
@@ -148,6 +164,11 @@ impl Engine {
     /// The scripts, the router first.
     pub fn scripts(&self) -> &[Arc<Script>] {
         &self.scripts
+    }
+
+    /// The way to the bus, where this node is on one.
+    pub fn dmq(&self) -> Option<&Mailbox> {
+        self.dmq.as_ref().map(|(mailbox, _)| mailbox)
     }
 
     /// Exchanges a script's code; running transactions keep theirs. Blocks while it compiles: not for an async thread.
@@ -184,6 +205,13 @@ impl Engine {
 
     /// Ends all lanes and waits for their threads. Blocks: not for an async thread.
     pub fn stop(self) {
+        // Goodbyes are answered through the lanes.
+        if let Some((mailbox, thread)) = self.dmq {
+            mailbox.stop();
+            if thread.join().is_err() {
+                tracing::error!("the bus's thread had panicked");
+            }
+        }
         for lane in &self.lanes {
             // A lane that is gone needs no telling.
             let _ = lane.mail.blocking_send(Mail::Stop);
@@ -215,6 +243,7 @@ struct LaneParts {
     dns: switchhook_net::Dns,
     keys: RandomState,
     server: Arc<str>,
+    dmq: Option<Mailbox>,
     draining: Arc<AtomicBool>,
 }
 
@@ -270,6 +299,7 @@ fn lane(parts: LaneParts) -> Result<Lane, StartError> {
         limits: parts.limits,
         keys: parts.keys,
         server: parts.server,
+        dmq: parts.dmq,
         draining: parts.draining,
         scratch: Vec::with_capacity(4096),
         edits: Edits::default(),

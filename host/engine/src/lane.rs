@@ -30,6 +30,7 @@ use tokio::time::Sleep;
 use crate::background::{Back, Background};
 use crate::config::EngineLimits;
 use crate::context::Context;
+use crate::dmq::Mailbox;
 use crate::guest::{Done, Job, Waiting};
 use crate::stats::LaneCounters;
 
@@ -44,6 +45,8 @@ const NAP: Duration = Duration::from_millis(500);
 pub(crate) enum Mail {
     /// A message whose Call-ID is this lane's.
     Message(Box<Message>, Source),
+    /// A message of the bus that goes by a connection.
+    Send(Destination, Bytes),
     /// A drain has begun: take notice.
     Drain,
     /// The lane is to end.
@@ -79,6 +82,8 @@ pub(crate) struct Lane {
     /// Keys of the hashes that all lanes must agree on.
     pub(crate) keys: RandomState,
     pub(crate) server: Arc<str>,
+    /// The way to the bus, where this node is on one.
+    pub(crate) dmq: Option<Mailbox>,
     pub(crate) draining: Arc<AtomicBool>,
     /// Buffers that are used again for whatever is written here.
     pub(crate) scratch: Vec<u8>,
@@ -106,6 +111,7 @@ impl Lane {
                         self.counters.handed_over.count();
                         self.take(*message, source);
                     }
+                    Mail::Send(destination, bytes) => self.send(destination, bytes),
                     Mail::Drain => {}
                     Mail::Stop => return,
                 }
@@ -217,6 +223,14 @@ impl Lane {
             Err(malformed) => {
                 return self.send_refusal(refuse(bytes, &malformed, None), &source);
             }
+        };
+        // The bus knows copies and answers by itself: nothing of it makes a transaction.
+        let message = match &self.dmq {
+            Some(dmq) => dmq.take(message, source),
+            None => Some(message),
+        };
+        let Some(message) = message else {
+            return;
         };
         if self.lanes.len() > 1
             && let Ok(call_id) = message.call_id()

@@ -13,6 +13,7 @@ mod answer;
 mod background;
 mod config;
 mod context;
+pub mod dmq;
 mod engine;
 mod failed;
 mod failover;

@@ -97,6 +97,17 @@ impl Listeners {
         &self.locals
     }
 
+    /// The first lane's datagram sockets by their addresses, to send from beside the lane; who reads them takes the lane's messages.
+    pub fn senders(&self) -> io::Result<Vec<(SocketAddr, UdpSocket)>> {
+        let first = self.lanes.first().into_iter().flatten();
+        let sockets = first.filter_map(|bound| match bound {
+            Bound::Udp(socket) => Some(socket),
+            Bound::Tcp(_) => None,
+        });
+        let sender = |socket: &UdpSocket| Ok((socket.local_addr()?, socket.try_clone()?));
+        sockets.map(sender).collect()
+    }
+
     /// How many lanes were bound for.
     pub fn lanes(&self) -> usize {
         self.lanes.len()

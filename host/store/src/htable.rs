@@ -12,8 +12,12 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+mod watch;
+
+pub use watch::{Replica, Watch, Written};
 
 /// How many locks a table has.
 pub const SHARDS: usize = 32;
@@ -125,6 +129,12 @@ impl Htables {
         self.tables.get(name)
     }
 
+    /// Has a table's changes told to somebody. `false` where there is no such table.
+    pub fn watch(&mut self, name: &str, watch: Arc<dyn Watch>) -> bool {
+        let table = self.tables.get_mut(name);
+        table.map(|table| table.watch(watch)).is_some()
+    }
+
     /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tables.keys().map(|name| &**name)
@@ -137,9 +147,9 @@ impl Htables {
 }
 
 /// One table. See the module's header.
-#[derive(Debug)]
 pub struct Htable {
     config: TableConfig,
+    watch: Option<Arc<dyn Watch>>,
     shards: Box<[Mutex<Shard>]>,
     hasher: ahash::RandomState,
     items: AtomicUsize,
@@ -148,6 +158,16 @@ pub struct Htable {
     turn: AtomicUsize,
     /// When all were swept because the table was full.
     swept: Mutex<Option<Instant>>,
+}
+
+impl std::fmt::Debug for Htable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Htable")
+            .field("config", &self.config)
+            .field("items", &self.items)
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 type Shard = HashMap<Box<str>, Item, ahash::RandomState>;
@@ -166,6 +186,34 @@ impl Item {
     }
 }
 
+/// How a write is told, by what it results in.
+trait Told {
+    fn told<'a>(&self, key: &'a str, value: &'a Value, life: Duration) -> Written<'a>;
+}
+
+impl Told for () {
+    fn told<'a>(&self, key: &'a str, value: &'a Value, life: Duration) -> Written<'a> {
+        Written::Set { key, value, life }
+    }
+}
+
+struct Sum {
+    delta: i64,
+    sum: i64,
+}
+
+impl Told for Sum {
+    fn told<'a>(&self, key: &'a str, _: &'a Value, life: Duration) -> Written<'a> {
+        let Self { delta, sum } = *self;
+        Written::Add {
+            key,
+            delta,
+            sum,
+            life,
+        }
+    }
+}
+
 impl Htable {
     /// An empty table.
     pub fn new(config: TableConfig) -> Self {
@@ -176,10 +224,22 @@ impl Htable {
                 .collect(),
             hasher,
             config,
+            watch: None,
             items: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             turn: AtomicUsize::new(0),
             swept: Mutex::default(),
+        }
+    }
+
+    /// Has the changes that are made here told to somebody.
+    pub fn watch(&mut self, watch: Arc<dyn Watch>) {
+        self.watch = Some(watch);
+    }
+
+    fn tell(&self, written: Written<'_>) {
+        if let Some(watch) = &self.watch {
+            watch.written(&self.config.name, written);
         }
     }
 
@@ -206,12 +266,12 @@ impl Htable {
         let value = value.into();
         let life = ttl.unwrap_or(self.config.expire);
         let write = |_: Option<&Item>| Ok((value.clone(), life, ()));
-        self.write(now, key, write)
+        self.write(now, key, true, write)
     }
 
     /// Adds to an integer and gives the sum; a key that is not there counts as 0.
     pub fn add(&self, now: Instant, key: &str, delta: i64) -> Result<i64, HtableError> {
-        self.write(now, key, |item| {
+        self.write(now, key, true, |item| {
             let (before, life) = match item {
                 None => (0, self.config.expire),
                 Some(Item {
@@ -223,38 +283,58 @@ impl Htable {
             };
             let sum = before.checked_add(delta);
             let sum = sum.ok_or_else(|| HtableError::Overflow(key.into()))?;
-            Ok((Value::Integer(sum), life, sum))
+            Ok((Value::Integer(sum), life, Sum { delta, sum }))
         })
+        .map(|Sum { sum, .. }| sum)
     }
 
     /// Gives a key another life from now on, zero for ever; tells whether it is there.
     pub fn expire(&self, now: Instant, key: &str, ttl: Duration) -> bool {
+        self.renew(now, key, ttl, true)
+    }
+
+    fn renew(&self, now: Instant, key: &str, ttl: Duration, told: bool) -> bool {
         let mut shard = self.shard(key);
         let item = shard.get_mut(key).filter(|item| item.is_live(now));
         let Some(item) = item else {
             return false;
         };
         (item.life, item.end) = (ttl, end(now, ttl));
+        if told {
+            self.tell(Written::Expire { key, life: ttl });
+        }
         true
     }
 
     /// Removes a key; tells whether it was there.
     pub fn remove(&self, key: &str) -> bool {
-        let removed = self.shard(key).remove_entry(key);
-        if let Some((key, item)) = &removed {
-            self.forget(1, cost(key, &item.value));
+        self.take_out(key, true)
+    }
+
+    fn take_out(&self, key: &str, told: bool) -> bool {
+        let mut shard = self.shard(key);
+        let Some(item) = shard.remove(key) else {
+            return false;
+        };
+        self.forget(1, cost(key, &item.value));
+        if told {
+            self.tell(Written::Remove { key });
         }
-        removed.is_some()
+        true
     }
 
     /// Removes every key that begins so; tells how many.
     pub fn remove_prefix(&self, prefix: &str) -> usize {
-        self.remove_if(|key, _| key.starts_with(prefix))
+        let removed = self.remove_if(|key, _| key.starts_with(prefix));
+        self.tell(Written::RemovePrefix { prefix });
+        removed
     }
 
     /// Removes every key that matches a pattern, in which `*` stands for any text and `?` for any one character.
     pub fn remove_matching(&self, pattern: &str) -> usize {
-        self.remove_if(|key, _| matches(pattern, key))
+        let removed = self.remove_if(|key, _| matches(pattern, key));
+        self.tell(Written::RemoveMatching { pattern });
+        removed
     }
 
     /// How many keys begin so.
@@ -279,13 +359,27 @@ impl Htable {
     /// Every item that is alive and how long it still lives, in no order. Holds one lock at a time, so what changes meanwhile
     /// may or may not be seen. `each` must not use this table.
     pub fn each(&self, now: Instant, mut each: impl FnMut(&str, &Value, Option<Duration>)) {
-        for lock in &self.shards {
-            let shard = lock.lock().unwrap_or_else(PoisonError::into_inner);
-            for (key, item) in shard.iter().filter(|(_, item)| item.is_live(now)) {
-                let left = item.end.map(|end| end.saturating_duration_since(now));
-                each(key, &item.value, left);
-            }
+        for part in 0..SHARDS {
+            self.each_of_part(now, part, &mut each);
         }
+    }
+
+    /// The same for one of [`SHARDS`] parts of the table; `false` where there is none of that number.
+    pub fn each_of_part(
+        &self,
+        now: Instant,
+        part: usize,
+        mut each: impl FnMut(&str, &Value, Option<Duration>),
+    ) -> bool {
+        let Some(lock) = self.shards.get(part) else {
+            return false;
+        };
+        let shard = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, item) in shard.iter().filter(|(_, item)| item.is_live(now)) {
+            let left = item.end.map(|end| end.saturating_duration_since(now));
+            each(key, &item.value, left);
+        }
+        true
     }
 
     /// Frees items whose life is over in one part of the table, another at each call; tells how many.
@@ -296,27 +390,29 @@ impl Htable {
     }
 
     /// One key in one step: `write` sees the item that is alive, and gives value, life and result.
-    fn write<R>(
+    fn write<R: Told>(
         &self,
         now: Instant,
         key: &str,
+        told: bool,
         write: impl Fn(Option<&Item>) -> Result<(Value, Duration, R), HtableError>,
     ) -> Result<R, HtableError> {
         if key.len() > MAX_KEY {
             return Err(HtableError::Key(key.len()));
         }
-        match self.try_write(now, key, &write) {
+        match self.try_write(now, key, told, &write) {
             Err(HtableError::Full { .. }) if self.sweep_all(now) => {
-                self.try_write(now, key, &write)
+                self.try_write(now, key, told, &write)
             }
             done => done,
         }
     }
 
-    fn try_write<R>(
+    fn try_write<R: Told>(
         &self,
         now: Instant,
         key: &str,
+        told: bool,
         write: impl Fn(Option<&Item>) -> Result<(Value, Duration, R), HtableError>,
     ) -> Result<R, HtableError> {
         let mut shard = self.shard(key);
@@ -333,6 +429,9 @@ impl Htable {
             cost(key, &value),
         )
         .inspect_err(|_| self.forget(items, 0))?;
+        if told {
+            self.tell(result.told(key, &value, life));
+        }
         let item = Item {
             value,
             end: end(now, life),

@@ -6,6 +6,6 @@ pub mod htable;
 pub mod locations;
 pub mod vars;
 
-pub use htable::{Htable, HtableError, Htables, TableConfig, Value};
-pub use locations::{Expired, Full, LocationLimits, Locations};
+pub use htable::{Htable, HtableError, Htables, TableConfig, Value, Watch, Written};
+pub use locations::{Expired, Full, LocationLimits, Locations, Moved, WatchContacts};
 pub use vars::Vars;

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Instant;
 
 use hashbrown::HashTable;
@@ -60,9 +60,24 @@ pub struct Expired {
     pub binding: Binding,
 }
 
+/// A contact that was changed here.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Moved<'a> {
+    /// It was added, refreshed or changed.
+    Saved(&'a Binding),
+    /// It was removed.
+    Removed(&'a Binding),
+}
+
+/// Is told of changes. It is called under a lock of the table: it must be quick, and must not use the table.
+pub trait WatchContacts: Send + Sync {
+    /// A contact of an address of record has changed.
+    fn moved(&self, aor: &str, moved: Moved<'_>);
+}
+
 /// The contacts of all addresses of record. See the module's header.
-#[derive(Debug)]
 pub struct Locations {
+    watch: Option<Arc<dyn WatchContacts>>,
     shards: Box<[RwLock<Shard>]>,
     hasher: ahash::RandomState,
     limits: LocationLimits,
@@ -70,6 +85,16 @@ pub struct Locations {
     contacts: AtomicUsize,
     /// The shard that [`Locations::expire`] begins with next.
     turn: AtomicUsize,
+}
+
+impl std::fmt::Debug for Locations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Locations")
+            .field("limits", &self.limits)
+            .field("aors", &self.aors)
+            .field("contacts", &self.contacts)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -102,11 +127,17 @@ impl Locations {
         Self {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             hasher: ahash::RandomState::new(),
+            watch: None,
             limits,
             aors: AtomicUsize::new(0),
             contacts: AtomicUsize::new(0),
             turn: AtomicUsize::new(0),
         }
+    }
+
+    /// Has the changes that are made here told to somebody.
+    pub fn watch(&mut self, watch: Arc<dyn WatchContacts>) {
+        self.watch = Some(watch);
     }
 
     /// Changes the contacts of one address in one step: `change` sees those that are alive and gives the new ones, or `None`
@@ -115,6 +146,41 @@ impl Locations {
         &self,
         now: Instant,
         aor: &str,
+        change: impl FnOnce(&[Binding]) -> (Option<Vec<Binding>>, R),
+    ) -> Result<R, Full> {
+        self.write_aor(now, aor, true, change)
+    }
+
+    /// The same for what came from another node: nobody is told.
+    pub fn update_replica<R>(
+        &self,
+        now: Instant,
+        aor: &str,
+        change: impl FnOnce(&[Binding]) -> (Option<Vec<Binding>>, R),
+    ) -> Result<R, Full> {
+        self.write_aor(now, aor, false, change)
+    }
+
+    fn tell(&self, aor: &str, before: &[Binding], after: &[Binding]) {
+        let Some(watch) = &self.watch else {
+            return;
+        };
+        for gone in before
+            .iter()
+            .filter(|old| !after.iter().any(|new| is_same(old, new)))
+        {
+            watch.moved(aor, Moved::Removed(gone));
+        }
+        for new in after.iter().filter(|new| !before.contains(new)) {
+            watch.moved(aor, Moved::Saved(new));
+        }
+    }
+
+    fn write_aor<R>(
+        &self,
+        now: Instant,
+        aor: &str,
+        told: bool,
         change: impl FnOnce(&[Binding]) -> (Option<Vec<Binding>>, R),
     ) -> Result<R, Full> {
         if aor.len() > MAX_AOR {
@@ -149,6 +215,9 @@ impl Locations {
         let (had, has) = (usize::from(before > 0), usize::from(after > 0));
         exchange(&self.aors, had, has, limits.max_aors, "addresses of record")
             .inspect_err(|_| self.forget(after.saturating_sub(before)))?;
+        if told {
+            self.tell(aor, current, &new);
+        }
         let at = match at {
             Some(at) => at,
             None if new.is_empty() => return Ok(result),
@@ -209,13 +278,27 @@ impl Locations {
     /// Every contact that is alive, with its address, in no order. Holds one lock at a time, so what changes meanwhile may or
     /// may not be seen. `each` must not change this table.
     pub fn each(&self, now: Instant, mut each: impl FnMut(&str, &Binding)) {
-        for lock in &self.shards {
-            let shard = lock.read().unwrap_or_else(PoisonError::into_inner);
-            for slot in &shard.slots {
-                let live = slot.bindings.iter().filter(|b| b.is_live(now));
-                live.for_each(|binding| each(&slot.aor, binding));
-            }
+        for part in 0..SHARDS {
+            self.each_of_part(now, part, &mut each);
         }
+    }
+
+    /// The same for one of [`SHARDS`] parts of the table; `false` where there is none of that number.
+    pub fn each_of_part(
+        &self,
+        now: Instant,
+        part: usize,
+        mut each: impl FnMut(&str, &Binding),
+    ) -> bool {
+        let Some(lock) = self.shards.get(part) else {
+            return false;
+        };
+        let shard = lock.read().unwrap_or_else(PoisonError::into_inner);
+        for slot in &shard.slots {
+            let live = slot.bindings.iter().filter(|b| b.is_live(now));
+            live.for_each(|binding| each(&slot.aor, binding));
+        }
+        true
     }
 
     /// How many contacts there are, those whose end was not reported yet included.
@@ -250,6 +333,18 @@ impl Locations {
         let lock = self.lock(hash).write();
         lock.unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The same contact, changed or not: its name, the flow of a phone (RFC 5626), or its URI as it was written.
+fn is_same(old: &Binding, new: &Binding) -> bool {
+    let flow = |one: &Binding| !one.instance().is_empty() && one.reg_id() > 0;
+    if !old.ruid().is_empty() && old.ruid() == new.ruid() {
+        return true;
+    }
+    if flow(old) && flow(new) {
+        return old.instance() == new.instance() && old.reg_id() == new.reg_id();
+    }
+    old.uri() == new.uri()
 }
 
 /// Takes `before` from a count and adds `after`. One that does not grow is never refused.

@@ -17,6 +17,7 @@ pub(super) fn check(config: &Config, document: &Document) -> Vec<Problem> {
     check.sip(config);
     check.scripts(config);
     check.tables(config);
+    check.dmq(config);
     check.services(config);
     check.found
 }
@@ -316,6 +317,36 @@ impl Check<'_> {
             &["registrar", "max-contacts"],
             registrar.max_contacts.into(),
         );
+    }
+
+    fn dmq(&mut self, config: &Config) {
+        let Some(dmq) = &config.dmq else {
+            return;
+        };
+        for (index, name) in dmq.htables.iter().enumerate() {
+            if !config.htable.iter().any(|table| table.name == *name) {
+                let label = format!("expected the name of an [[htable]], found \"{name}\"");
+                self.wrong(
+                    &["dmq", "htables", &index.to_string()],
+                    "there is no such table",
+                    label,
+                );
+            }
+        }
+        if let Some(name) = &dmq.location
+            && !config.location.iter().any(|table| table.name == *name)
+        {
+            let label = format!("expected the name of a [[location]], found \"{name}\"");
+            self.wrong(&["dmq", "location"], "there is no such table", label);
+        }
+        for (name, time) in [("ping", dmq.ping), ("timeout", dmq.timeout)] {
+            self.time(
+                &["dmq", name],
+                time,
+                Duration::millis(100),
+                Duration::secs(3600),
+            );
+        }
     }
 
     fn services(&mut self, config: &Config) {

@@ -6,6 +6,7 @@
 
 mod check;
 mod de;
+mod dmq;
 mod document;
 mod listen;
 mod problem;
@@ -18,6 +19,7 @@ mod tables;
 mod units;
 pub(crate) mod users;
 
+pub(crate) use dmq::Dmq;
 pub(crate) use problem::Problems;
 pub(crate) use script::Script;
 pub(crate) use service::{Admin, AdminListen, Algorithm, Auth, Format, Log};
@@ -52,6 +54,9 @@ pub(crate) struct Config {
     pub(crate) registrar: Registrar,
     /// Digest authentication.
     pub(crate) auth: Auth,
+    /// The DMQ bus, where this node is on one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dmq: Option<Dmq>,
     /// The admin socket.
     pub(crate) admin: Admin,
     /// The log.

@@ -3,6 +3,7 @@
 //! Whatever fails points at the setting that it is about. Nothing is answered before everything is up.
 
 use super::Daemon;
+use super::bus;
 use super::reload::fingerprint;
 use super::users::{Face, SharedUsers};
 use crate::config::{
@@ -46,7 +47,13 @@ pub(crate) fn assemble(
     let listeners = Listeners::bind(&listen, lanes, &net_limits(&config.sip))
         .map_err(|error| bind_problem(&loaded, &error))?;
     let users = SharedUsers::new(&loaded.users);
-    let services = Arc::new(services(&loaded, &users, listeners.addresses())?);
+    let mut services = services(&loaded, &users, listeners.addresses())?;
+    let place = bus::take(&loaded, &mut services)?;
+    let services = Arc::new(services);
+    let dmq = match place {
+        Some(place) => place.config(&loaded, &services, listeners.addresses(), seed()?)?,
+        None => None,
+    };
     let (scripts, fingerprints): (Vec<_>, Vec<_>) =
         scripts(&loaded, &services, lanes)?.into_iter().unzip();
     let fingerprints = config
@@ -63,6 +70,7 @@ pub(crate) fn assemble(
         limits: engine_limits(&config.sip, lanes),
         dns: dns(&config.dns),
         server: config.sip.server.clone(),
+        dmq,
     })
     .context("the engine did not start")?;
     Ok(Daemon {
@@ -160,6 +168,15 @@ fn loop_key() -> Result<LoopKey> {
         u64::from_ne_bytes(first),
         u64::from_ne_bytes(second),
     ]))
+}
+
+/// What the names of the bus's requests are made of.
+fn seed() -> Result<[u64; 4]> {
+    let mut seed = [0; 4];
+    for word in &mut seed {
+        *word = u64::from_ne_bytes(random()?);
+    }
+    Ok(seed)
 }
 
 fn authority(loaded: &Loaded, now: Instant) -> Result<Authority> {

@@ -3,6 +3,7 @@
 //! Owns what commands act on. Knows no socket of its own: listeners are the engine's, the admin socket is [`crate::admin`]'s.
 
 mod assemble;
+mod bus;
 mod reload;
 mod users;
 

@@ -63,6 +63,12 @@ impl Bus {
         self.leaving = true;
     }
 
+    /// True when nothing waits for an answer of an active member.
+    pub fn is_quiet(&self) -> bool {
+        let mut active = self.members.active();
+        active.all(|member| self.outbox.waiting(member.node) == 0)
+    }
+
     /// Says hello and pings where it is time.
     pub(super) fn live(&mut self, now: Now) {
         if self.leaving {

@@ -189,6 +189,7 @@ impl Site {
             limits: plan.limits,
             dns: plan.dns,
             server: "switchhook-test".into(),
+            dmq: None,
         })
         .unwrap();
         Site {

@@ -7,45 +7,57 @@ use crate::flow::Source;
 use crate::message::split_value;
 
 /// The most bytes of text that one contact may keep.
-pub(super) const MAX_TEXT: usize = 4096;
+pub const MAX_TEXT: usize = 4096;
 /// The most bytes of the user agent's name that are kept.
 const MAX_AGENT: usize = 128;
 
 /// A registered contact.
 #[derive(Clone, PartialEq)]
 pub struct Binding {
-    /// URI, Call-ID, User-Agent, instance, Path: one behind the other.
+    /// URI, Call-ID, User-Agent, instance, Path, name: one behind the other.
     text: Box<[u8]>,
     /// Where each of them ends.
-    ends: [u16; 5],
+    ends: [u16; 6],
     q: u16,
     cseq: u32,
     reg_id: u32,
+    modified: Instant,
     expires: Instant,
     received: Source,
 }
 
-/// What a contact is made of.
+/// What a contact is made of: each as the getter of its name on [`Binding`] gives it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Parts<'a> {
-    pub(super) uri: &'a [u8],
-    pub(super) call_id: &'a [u8],
-    pub(super) user_agent: &'a [u8],
-    pub(super) instance: &'a [u8],
-    pub(super) path: &'a [u8],
-    pub(super) q: u16,
-    pub(super) cseq: u32,
-    pub(super) reg_id: u32,
-    pub(super) expires: Instant,
-    pub(super) received: Source,
+#[expect(missing_docs, reason = "said at the getters")]
+pub struct Parts<'a> {
+    pub uri: &'a [u8],
+    pub call_id: &'a [u8],
+    pub user_agent: &'a [u8],
+    pub instance: &'a [u8],
+    /// A list of Route values.
+    pub path: &'a [u8],
+    pub ruid: &'a [u8],
+    pub q: u16,
+    pub cseq: u32,
+    pub reg_id: u32,
+    pub modified: Instant,
+    pub expires: Instant,
+    pub received: Source,
 }
 
 impl Binding {
     /// `None` where the texts are longer than [`MAX_TEXT`].
-    pub(super) fn new(parts: &Parts<'_>) -> Option<Self> {
+    pub fn new(parts: &Parts<'_>) -> Option<Self> {
         let agent = parts.user_agent;
         let agent = agent.get(..MAX_AGENT).unwrap_or(agent);
-        let texts = [parts.uri, parts.call_id, agent, parts.instance, parts.path];
+        let texts = [
+            parts.uri,
+            parts.call_id,
+            agent,
+            parts.instance,
+            parts.path,
+            parts.ruid,
+        ];
         let text = texts.concat().into_boxed_slice();
         if text.len() > MAX_TEXT {
             return None;
@@ -61,6 +73,7 @@ impl Binding {
             q: parts.q,
             cseq: parts.cseq,
             reg_id: parts.reg_id,
+            modified: parts.modified,
             expires: parts.expires,
             received: parts.received,
         })
@@ -103,9 +116,24 @@ impl Binding {
         self.reg_id
     }
 
+    /// The route set towards the contact as one list (RFC 3327).
+    pub fn path_list(&self) -> &[u8] {
+        self.part(4)
+    }
+
+    /// The name that other nodes know the contact by; empty where it was never told by another.
+    pub fn ruid(&self) -> &[u8] {
+        self.part(5)
+    }
+
+    /// When it was made or last refreshed.
+    pub fn modified(&self) -> Instant {
+        self.modified
+    }
+
     /// The route set towards the contact, first hop first, each as a Route value (RFC 3327).
     pub fn path(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = Some(self.part(4));
+        let mut rest = Some(self.path_list());
         std::iter::from_fn(move || {
             loop {
                 let (value, tail) = split_value(rest?);

@@ -185,9 +185,12 @@ impl<'a> Register<'a> {
                     continue;
                 }
             }
+            let ruid = at
+                .and_then(|at| bindings.get(at))
+                .map_or(&b""[..], Binding::ruid);
             let new = match expires.is_zero() {
                 true => None,
-                false => Some(self.binding(contact, now + expires, source)?),
+                false => Some(self.binding(now, contact, expires, source, ruid)?),
             };
             match (at, new) {
                 (Some(at), Some(new)) => {
@@ -232,9 +235,11 @@ impl<'a> Register<'a> {
 
     fn binding(
         &self,
+        now: Instant,
         contact: &Contact<'_>,
-        expires: Instant,
+        expires: Duration,
         source: &Source,
+        ruid: &[u8],
     ) -> Result<Binding, Answer> {
         Binding::new(&Parts {
             uri: contact.address.uri,
@@ -242,10 +247,12 @@ impl<'a> Register<'a> {
             user_agent: self.request.header(HeaderId::UserAgent).unwrap_or_default(),
             instance: &contact.instance,
             path: &self.path,
+            ruid,
             q: contact.address.q(),
             cseq: self.cseq,
             reg_id: contact.reg_id,
-            expires,
+            modified: now,
+            expires: now + expires,
             received: *source,
         })
         .ok_or_else(|| Answer::because(400, "Contact Too Long"))

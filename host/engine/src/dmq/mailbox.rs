@@ -1,0 +1,191 @@
+//! The way to the bus's thread, from lanes, tables and the admin socket.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use switchhook_dmq::htable::{Action, Value};
+use switchhook_dmq::{Bus, Change, Now, envelope, usrloc};
+use switchhook_sip::flow::Source;
+use switchhook_sip::message::Message;
+use switchhook_store::htable::{Watch, Written};
+use switchhook_store::locations::{Moved, WatchContacts};
+
+use super::QUEUE;
+use super::wire::{Aors, pattern, to_wire, value};
+
+/// What the bus's thread is told.
+pub(super) enum Input {
+    /// A message of the bus.
+    Message(Box<Message>, Source),
+    /// A change made here.
+    Change(Now, Change),
+    /// Something to be done with the bus itself.
+    Do(Box<dyn FnOnce(&mut Bus, Now) + Send>),
+    /// Say goodbye and end.
+    Stop,
+}
+
+/// The bus has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the bus has ended")]
+pub struct Gone;
+
+/// See the module's header. Cheap to clone.
+#[derive(Clone)]
+pub struct Mailbox {
+    inputs: SyncSender<Input>,
+    /// Changes were lost because the queue was full.
+    lost: Arc<AtomicBool>,
+}
+
+/// The other end: where the bus's thread sits.
+pub struct Seat {
+    pub(super) inputs: Receiver<Input>,
+    pub(super) lost: Arc<AtomicBool>,
+}
+
+/// Both clocks.
+pub(super) fn now() -> Now {
+    let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Now {
+        at: Instant::now(),
+        unix_ms: unix.map_or(0, |unix| {
+            u64::try_from(unix.as_millis()).unwrap_or(u64::MAX)
+        }),
+    }
+}
+
+impl Mailbox {
+    /// A way and its end.
+    pub fn new() -> (Self, Seat) {
+        let (sender, inputs) = sync_channel(QUEUE);
+        let lost = Arc::new(AtomicBool::new(false));
+        let mailbox = Self {
+            inputs: sender,
+            lost: Arc::clone(&lost),
+        };
+        (mailbox, Seat { inputs, lost })
+    }
+
+    /// Takes a message if it is the bus's, or gives it back. One for which there is no room is dropped.
+    pub(crate) fn take(&self, message: Message, source: Source) -> Option<Message> {
+        if !envelope::is_bus(&message) {
+            return Some(message);
+        }
+        let _ = self
+            .inputs
+            .try_send(Input::Message(Box::new(message), source));
+        None
+    }
+
+    /// Does something with the bus and waits for it. Blocks: not for a lane.
+    pub fn with<R: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Bus, Now) -> R + Send + 'static,
+    ) -> Result<R, Gone> {
+        let (done, result) = sync_channel(1);
+        let act = Input::Do(Box::new(move |bus, now| {
+            // Nobody waits any more: nothing to tell.
+            let _ = done.send(act(bus, now));
+        }));
+        self.inputs.send(act).map_err(|_| Gone)?;
+        result.recv().map_err(|_| Gone)
+    }
+
+    pub(crate) fn stop(&self) {
+        // One that has ended need not be told.
+        let _ = self.inputs.send(Input::Stop);
+    }
+
+    fn change(&self, change: Change) {
+        if self.inputs.try_send(Input::Change(now(), change)).is_err() {
+            self.lost.store(true, Ordering::Release);
+        }
+    }
+
+    /// Tells the bus what is written into a hash table whose items live so long by default.
+    pub fn watch_htable(&self, name: &str, expire: Duration) -> Arc<dyn Watch> {
+        Arc::new(HtableWatch {
+            mailbox: self.clone(),
+            table: name.into(),
+            expire,
+        })
+    }
+
+    /// Tells the bus what happens to contacts.
+    pub fn watch_contacts(&self, aors: Aors) -> Arc<dyn WatchContacts> {
+        Arc::new(ContactWatch {
+            mailbox: self.clone(),
+            aors,
+        })
+    }
+}
+
+struct HtableWatch {
+    mailbox: Mailbox,
+    table: Arc<str>,
+    expire: Duration,
+}
+
+impl Watch for HtableWatch {
+    fn written(&self, _: &str, written: Written<'_>) {
+        let own = |life: Duration| (life != self.expire).then_some(life);
+        let action = match written {
+            Written::Set {
+                key,
+                value: v,
+                life,
+            } => match value(v) {
+                Some(value) => Action::Set {
+                    key: key.into(),
+                    value,
+                    ttl: own(life),
+                },
+                // Bytes that are no text are not to be written on the bus.
+                None => return,
+            },
+            Written::Add { key, sum, life, .. } => Action::Set {
+                key: key.into(),
+                value: Value::Integer(sum),
+                ttl: own(life),
+            },
+            Written::Expire { key, life } => Action::Expire {
+                key: key.into(),
+                ttl: life,
+            },
+            Written::Remove { key } => Action::Delete { key: key.into() },
+            Written::RemovePrefix { prefix } => Action::DeletePrefix {
+                of: switchhook_dmq::htable::Of::Name,
+                prefix: prefix.into(),
+            },
+            Written::RemoveMatching { pattern: glob } => Action::DeletePattern {
+                of: switchhook_dmq::htable::Of::Name,
+                pattern: pattern(glob).into(),
+            },
+        };
+        let table = Arc::clone(&self.table);
+        self.mailbox.change(Change::Htable { table, action });
+    }
+}
+
+struct ContactWatch {
+    mailbox: Mailbox,
+    aors: Aors,
+}
+
+impl WatchContacts for ContactWatch {
+    fn moved(&self, aor: &str, moved: Moved<'_>) {
+        let (action, binding) = match moved {
+            Moved::Saved(binding) => (usrloc::Action::Save, binding),
+            Moved::Removed(binding) => (usrloc::Action::Remove, binding),
+        };
+        let contact = Box::new(to_wire(now(), &self.aors, aor, binding));
+        self.mailbox.change(Change::Contact(usrloc::Change {
+            action,
+            contact,
+            behind: 0,
+        }));
+    }
+}
