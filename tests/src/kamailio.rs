@@ -9,7 +9,9 @@ use crate::program::{Program, await_listener};
 
 /// A running Kamailio.
 pub struct Kamailio {
-    _program: Program,
+    program: Program,
+    at: SocketAddr,
+    control: Option<String>,
 }
 
 impl Kamailio {
@@ -19,16 +21,53 @@ impl Kamailio {
             place,
             "registrar",
             at,
-            &format!("NO_ANSWER_MS={no_answer_ms}"),
+            &[format!("NO_ANSWER_MS={no_answer_ms}")],
         )
+    }
+
+    /// A member of a DMQ bus at `at`, which joins through `peer`.
+    pub fn member(place: &Place, at: SocketAddr, peer: SocketAddr) -> Kamailio {
+        // The kernel allows no long names of sockets.
+        let socket =
+            std::env::temp_dir().join(format!("switchhook-{}-{}.ctl", place.ip(), at.port()));
+        let control = format!("unix:{}", socket.display());
+        let defines = [
+            format!("SERVER=\"sip:{at}\""),
+            format!("NOTIFY=\"sip:{peer}\""),
+            format!("CTL=\"{control}\""),
+        ];
+        let mut kamailio = Kamailio::start(place, "dmq", at, &defines);
+        kamailio.control = Some(control);
+        kamailio
+    }
+
+    /// Where it is.
+    pub fn at(&self) -> SocketAddr {
+        self.at
+    }
+
+    /// Its process.
+    pub fn program(&mut self) -> &mut Program {
+        &mut self.program
+    }
+
+    /// `kamcmd COMMAND...`; gives what it printed.
+    pub fn rpc(&self, args: &[&str]) -> String {
+        let control = self.control.as_deref().expect("a member of a bus");
+        let output = Command::new("kamcmd")
+            .args(["-s", control])
+            .args(args)
+            .output();
+        let output = output.expect("kamcmd comes with kamailio");
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// A proxy at `at` that sends all that is new to `next`.
     pub fn hop(place: &Place, at: SocketAddr, next: &str) -> Kamailio {
-        Kamailio::start(place, "hop", at, &format!("NEXT=\"{next}\""))
+        Kamailio::start(place, "hop", at, &[format!("NEXT=\"{next}\"")])
     }
 
-    fn start(place: &Place, config: &str, at: SocketAddr, define: &str) -> Kamailio {
+    fn start(place: &Place, config: &str, at: SocketAddr, defines: &[String]) -> Kamailio {
         let name = format!("kamailio-{config}-{}", at.port());
         let dir = place.dir().join(&name);
         std::fs::create_dir_all(&dir).expect("a folder");
@@ -47,9 +86,10 @@ impl Kamailio {
             &format!("udp:{at}"),
             "-l",
             &format!("tcp:{at}"),
-            "-A",
-            define,
         ]);
+        for define in defines {
+            command.args(["-A", define]);
+        }
         command
             .arg("-Y")
             .arg(&dir)
@@ -60,6 +100,23 @@ impl Kamailio {
         let program = Program::start(&name, &mut command, place.dir().join(format!("{name}.log")));
         await_listener("udp", at);
         await_listener("tcp", at);
-        Kamailio { _program: program }
+        Kamailio {
+            program,
+            at,
+            control: None,
+        }
+    }
+}
+
+impl Drop for Kamailio {
+    fn drop(&mut self) {
+        if let Some(path) = self
+            .control
+            .as_deref()
+            .and_then(|control| control.strip_prefix("unix:"))
+        {
+            // It is there only if Kamailio was killed.
+            let _ = std::fs::remove_file(path);
+        }
     }
 }

@@ -210,6 +210,16 @@ fn a_silent_member_is_disabled_then_removed_and_one_that_says_goodbye_at_once() 
 }
 
 #[test]
+fn a_hello_to_one_that_was_not_there_yet_is_not_held_against_it() {
+    let mut world = World::new(18);
+    world.start(1, &[2]);
+    world.run_secs(7);
+    world.start(2, &[1]);
+    world.run_secs(10);
+    assert_eq!(world.at(1).events, [Event::Up(node(2))]);
+}
+
+#[test]
 fn what_a_silent_member_missed_is_told_when_it_is_back() {
     let mut world = World::new(7);
     world.start(1, &[]);

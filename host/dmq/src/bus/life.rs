@@ -292,10 +292,12 @@ impl Bus {
         let Some(member) = self.members.find(node) else {
             return;
         };
+        // What was sent before it came to be as it is says nothing new.
+        if sent < member.since || member.held {
+            return;
+        }
         match member.state {
             State::Active => self.disable(now.at, node),
-            // What was under way when it fell silent says nothing new.
-            State::Disabled if sent < member.since || member.held => {}
             State::Disabled | State::Pending => {
                 self.syncs.forget(node);
                 if member.kind == Kind::Own {
