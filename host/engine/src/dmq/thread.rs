@@ -85,7 +85,7 @@ impl Worker {
             }
             self.bus.on_timer(now, &mut &*self.tables);
             self.send();
-            if self.end.is_some_and(|end| end <= now.at) {
+            if self.end.is_some_and(|end| end <= Instant::now()) {
                 return;
             }
         }
