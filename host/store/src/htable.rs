@@ -189,6 +189,11 @@ impl Item {
 /// How a write is told, by what it results in.
 trait Told {
     fn told<'a>(&self, key: &'a str, value: &'a Value, life: Duration) -> Written<'a>;
+
+    /// When the item ends that was written.
+    fn end(&self, now: Instant, life: Duration) -> Option<Instant> {
+        end(now, life)
+    }
 }
 
 impl Told for () {
@@ -434,7 +439,7 @@ impl Htable {
         }
         let item = Item {
             value,
-            end: end(now, life),
+            end: result.end(now, life),
             life,
         };
         match shard.entry(key.into()) {

@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use switchhook_dmq::dialog::Dialog;
 use switchhook_dmq::htable::Item;
 use switchhook_dmq::usrloc::Contact;
-use switchhook_dmq::{Bus, Change, Config, Node, Now, Output, Refused, Stores, envelope};
+use switchhook_dmq::{Bus, Change, Config, Node, Now, Output, Refused, Stores, envelope, own};
 use switchhook_sip::flow::{FlowId, Source, Transport};
 use switchhook_sip::message::Message;
 
@@ -27,6 +27,11 @@ impl Stores for Count {
             Change::Dialog(_) => Err(Refused::Unknown),
             _ => Ok(()),
         }
+    }
+
+    fn put(&mut self, _: Now, _: &own::Item) -> Result<(), Refused> {
+        self.0 += 1;
+        Ok(())
     }
 
     fn htable_part(&self, _: Now, _: &str, _: usize) -> Option<Vec<Item>> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use switchhook_dmq::htable::{Action, Value};
+use switchhook_dmq::htable::Action;
 use switchhook_dmq::{Bus, Change, Now, envelope, usrloc};
 use switchhook_sip::flow::Source;
 use switchhook_sip::message::Message;
@@ -146,9 +146,15 @@ impl Watch for HtableWatch {
                 // Bytes that are no text are not to be written on the bus.
                 None => return,
             },
-            Written::Add { key, sum, life, .. } => Action::Set {
+            Written::Add {
+                key,
+                delta,
+                sum,
+                life,
+            } => Action::Add {
                 key: key.into(),
-                value: Value::Integer(sum),
+                delta,
+                sum,
                 ttl: own(life),
             },
             Written::Expire { key, life } => Action::Expire {

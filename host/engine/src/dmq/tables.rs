@@ -7,13 +7,13 @@ use std::time::Duration;
 use switchhook_dmq::dialog::Dialog;
 use switchhook_dmq::htable::{self, Action, Item, Of, Value};
 use switchhook_dmq::usrloc::{self, Contact};
-use switchhook_dmq::{Change, Now, Refused, Stores};
+use switchhook_dmq::{Change, Now, Refused, Stores, own};
 use switchhook_script::Services;
 use switchhook_sip::message::Uri;
 use switchhook_sip::registrar::{Binding, same_uri};
 use switchhook_store::{Htable, Locations, Value as Stored};
 
-use super::wire::{Aors, from_wire, to_wire, unix_of, value};
+use super::wire::{Aors, from_wire, name, to_wire, unix_of, value};
 
 /// The longest life that a member gives an item of a table whose items live for ever.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
@@ -69,6 +69,17 @@ impl Stores for &Tables {
         }
     }
 
+    fn put(&mut self, now: Now, item: &own::Item) -> Result<(), Refused> {
+        let table = self.htable(&item.table).ok_or(Refused::Unknown)?;
+        let replica = table.replica();
+        let Some(value) = &item.value else {
+            replica.remove(&item.key);
+            return Ok(());
+        };
+        let put = replica.put(now.at, &item.key, stored(value), item.life, item.left);
+        put.map_err(|_| Refused::Full)
+    }
+
     fn htable_part(&self, now: Now, table: &str, part: usize) -> Option<Vec<Item>> {
         let mut items = Vec::new();
         let table = self.htable(table)?;
@@ -105,18 +116,9 @@ impl Stores for &Tables {
 fn write(now: Now, table: &Htable, action: &Action) -> Result<(), Refused> {
     let replica = table.replica();
     match action {
-        Action::Set { key, value, ttl } => {
-            let longest = match table.config().expire {
-                Duration::ZERO => LONGEST,
-                expire => expire,
-            };
-            let ttl = ttl.map(|ttl| ttl.min(longest));
-            let value = match value {
-                Value::Integer(number) => Stored::Integer(*number),
-                Value::Text(text) => Stored::Text((**text).into()),
-            };
-            let set = replica.set(now.at, key, value, ttl);
-            return set.map_err(|_| Refused::Full);
+        Action::Set { key, value, ttl } => return set(now, table, key, stored(value), *ttl),
+        Action::Add { key, sum, ttl, .. } => {
+            return set(now, table, key, Stored::Integer(*sum), *ttl);
         }
         // One that is not there has no life to change.
         Action::Expire { key, ttl } => drop(replica.expire(now.at, key, *ttl)),
@@ -130,6 +132,30 @@ fn write(now: Now, table: &Htable, action: &Action) -> Result<(), Refused> {
         }
     }
     Ok(())
+}
+
+/// Sets a key with a life that is not longer than the table's own.
+fn set(
+    now: Now,
+    table: &Htable,
+    key: &str,
+    value: Stored,
+    ttl: Option<Duration>,
+) -> Result<(), Refused> {
+    let longest = match table.config().expire {
+        Duration::ZERO => LONGEST,
+        expire => expire,
+    };
+    let ttl = ttl.map(|ttl| ttl.min(longest));
+    let set = table.replica().set(now.at, key, value, ttl);
+    set.map_err(|_| Refused::Full)
+}
+
+fn stored(value: &Value) -> Stored {
+    match value {
+        Value::Integer(number) => Stored::Integer(*number),
+        Value::Text(text) => Stored::Text((**text).into()),
+    }
 }
 
 /// Whether a key, or a value that is text, is what is looked for.
@@ -158,7 +184,9 @@ fn moved(
         usrloc::Action::Save => Some(from_wire(now, contact, *behind).ok_or(Refused::Bad)?),
     };
     let changed = locations.update_replica(now.at, &aor, |current| {
-        let at = current.iter().position(|old| is_contact(old, contact));
+        let at = current
+            .iter()
+            .position(|old| is_contact(&aor, old, contact));
         let mut all = current.to_vec();
         match (at.and_then(|at| Some((at, all.get(at)?))), new) {
             (Some((at, _)), None) => drop(all.remove(at)),
@@ -180,8 +208,8 @@ fn moved(
 }
 
 /// The same contact: by its name, by its phone's flow, by its URI.
-fn is_contact(old: &Binding, contact: &Contact) -> bool {
-    if !contact.ruid.is_empty() && old.ruid() == contact.ruid.as_bytes() {
+fn is_contact(aor: &str, old: &Binding, contact: &Contact) -> bool {
+    if !contact.ruid.is_empty() && name(aor, old) == contact.ruid {
         return true;
     }
     if !contact.instance.is_empty()

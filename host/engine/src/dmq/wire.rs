@@ -80,10 +80,7 @@ fn instant_of(now: Now, unix: u64) -> Instant {
 pub(super) fn to_wire(now: Now, aors: &Aors, aor: &str, binding: &Binding) -> Contact {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let from = binding.received();
-    let ruid = match binding.ruid() {
-        b"" => ruid(aor, binding),
-        named => text(named),
-    };
+    let ruid = name(aor, binding);
     Contact {
         aor: aors.to_wire(aor),
         ruid,
@@ -106,6 +103,14 @@ pub(super) fn to_wire(now: Now, aors: &Aors, aor: &str, binding: &Binding) -> Co
         methods: ALL_METHODS,
         reg_id: binding.reg_id(),
         server_id: 0,
+    }
+}
+
+/// A contact's name on the bus.
+pub(super) fn name(aor: &str, binding: &Binding) -> String {
+    match binding.ruid() {
+        b"" => ruid(aor, binding),
+        named => String::from_utf8_lossy(named).into_owned(),
     }
 }
 

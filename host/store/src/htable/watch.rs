@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Htable, HtableError, Value};
+use super::{Htable, HtableError, Told, Value};
 
 /// A change that was made here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,19 @@ pub trait Watch: Send + Sync {
     fn written(&self, table: &str, written: Written<'_>);
 }
 
+/// An item with an end of its own.
+struct Put(Option<Instant>);
+
+impl Told for Put {
+    fn told<'a>(&self, key: &'a str, value: &'a Value, life: Duration) -> Written<'a> {
+        Written::Set { key, value, life }
+    }
+
+    fn end(&self, _: Instant, _: Duration) -> Option<Instant> {
+        self.0
+    }
+}
+
 /// A table as another node's changes see it: nobody is told of them.
 #[derive(Debug, Clone, Copy)]
 pub struct Replica<'a>(pub(super) &'a Htable);
@@ -76,6 +89,22 @@ impl Replica<'_> {
         let life = ttl.unwrap_or(self.0.config.expire);
         self.0
             .write(now, key, false, |_| Ok((value.clone(), life, ())))
+    }
+
+    /// Sets a value with a life of which only so much is left; `None`: it does not end.
+    pub fn put(
+        self,
+        now: Instant,
+        key: &str,
+        value: Value,
+        life: Duration,
+        left: Option<Duration>,
+    ) -> Result<(), HtableError> {
+        let end = left.and_then(|left| now.checked_add(left));
+        let put = self
+            .0
+            .write(now, key, false, |_| Ok((value.clone(), life, Put(end))));
+        put.map(drop)
     }
 
     /// As [`Htable::expire`].
@@ -108,9 +137,9 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     #[derive(Default)]
-    struct Told(Mutex<Vec<String>>);
+    struct Heard(Mutex<Vec<String>>);
 
-    impl Watch for Told {
+    impl Watch for Heard {
         fn written(&self, table: &str, written: Written<'_>) {
             self.0.lock().unwrap().push(format!("{table}: {written:?}"));
         }
@@ -118,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_is_written_here_is_told_and_what_came_from_elsewhere_is_not() {
-        let told = Arc::new(Told::default());
+        let told = Arc::new(Heard::default());
         let config = TableConfig {
             name: "t".into(),
             ..TableConfig::default()
@@ -142,6 +171,11 @@ mod tests {
             1
         );
         assert!(!replica.remove("b"));
+        replica
+            .put(now, "c", Value::Integer(1), second * 9, Some(second))
+            .unwrap();
+        assert!(table.get(now, "c").is_some() && table.get(now + second, "c").is_none());
+        assert!(table.replica().remove("c"));
         let told = told.0.lock().unwrap().clone();
         assert_eq!(
             told,
