@@ -32,6 +32,8 @@ pub const WINDOW: usize = 32;
 pub const WINDOW_BYTES: usize = 64 << 10;
 /// The first retransmission, and the longest time between two (RFC 3261 T1, T2).
 const T1: Duration = Duration::from_millis(500);
+/// The first one of a question for all data: Kamailio begins to send before it answers, and all over again for each copy.
+const T1_ASK: Duration = Duration::from_secs(2);
 const T2: Duration = Duration::from_secs(4);
 
 /// Which keys a parcel writes, as hashes.
@@ -331,7 +333,11 @@ impl Outbox {
                 body: &parcel.body,
             }
             .write();
-            let again = now + T1.min(self.manner.timeout);
+            let wait = match parcel.tag {
+                Tag::Ask => T1_ASK,
+                _ => T1,
+            };
+            let again = now + wait.min(self.manner.timeout);
             self.due.insert((again, id));
             self.out
                 .push_back((destination(self.manner.own, node), bytes.clone()));
@@ -341,7 +347,7 @@ impl Outbox {
                 bytes,
                 sent: now,
                 again,
-                wait: T1,
+                wait,
             };
             self.flights.insert(id, flight);
         }

@@ -103,9 +103,9 @@ impl Bus {
     fn note_clock(&mut self, now: Now, from: Node, theirs: u64) {
         if let Some(member) = self.members.find_mut(from)
             && theirs > 0
-            && !member
+            && member
                 .asked
-                .is_some_and(|at| now.at.saturating_duration_since(at) < SETTLING)
+                .is_none_or(|at| now.at.saturating_duration_since(at) >= SETTLING)
         {
             member.saw_clock(now, theirs);
         }
