@@ -328,7 +328,9 @@ impl Wire {
 
 /// Reads a body.
 pub fn read(body: &[u8]) -> Result<Message, Malformed> {
-    let wire: Wire = serde_json::from_slice(body)?;
+    // Kamailio writes some keys twice: the last one counts.
+    let value: serde_json::Value = serde_json::from_slice(body)?;
+    let wire: Wire = serde_json::from_value(value)?;
     wire.read()
 }
 
