@@ -42,6 +42,8 @@ pub(crate) struct Stretch {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Course {
     pub(crate) window: Stretch,
+    /// From the beginning of the window to the end of its last call.
+    pub(crate) calls: Counts,
     pub(crate) all: Stretch,
 }
 
@@ -89,12 +91,13 @@ pub(crate) fn drive(
         hear(engine, &waiter, &mut receiver, &now);
     }
     let window = clock.close(engine, now(), watch);
+    let calls = engine.stats.all.since(&clock.before());
     let all = Stretch {
         counts: engine.stats.all,
         time: origin.elapsed(),
         cpu: cpu_time().saturating_sub(cpu),
     };
-    Ok(Course { window, all })
+    Ok(Course { window, calls, all })
 }
 
 /// Lets the phones hear what came.
@@ -176,6 +179,11 @@ impl Clock {
         } else {
             self.glance
         }
+    }
+
+    /// The accounts when the window began.
+    fn before(&self) -> Counts {
+        self.window.map(|(_, counts, _)| counts).unwrap_or_default()
     }
 
     fn measure(&self, engine: &Engine<'_>, now: Nanos) -> Stretch {

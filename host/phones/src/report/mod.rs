@@ -47,11 +47,11 @@ pub struct Report {
     pub latency_us: Latency,
     /// Each request to its final answer.
     pub requests: Vec<RequestFigures>,
-    /// Messages that phones sent again.
+    /// Messages that phones sent again, in the window or after it.
     pub retransmissions: u64,
-    /// Messages that came to phones again.
+    /// Messages that came to phones again, in the window or after it.
     pub retransmissions_received: u64,
-    /// Messages that belong to no call under way.
+    /// Messages that belong to no call under way, in the window or after it.
     pub strays: u64,
     /// Messages sent in the window.
     pub messages_sent: u64,
@@ -151,7 +151,7 @@ impl Report {
         stats: &Stats,
         refused: u64,
     ) -> Report {
-        let Course { window, all } = course;
+        let Course { window, calls, all } = course;
         let mut reasons = BTreeMap::new();
         for ((_, reason), failure) in &stats.failures {
             *reasons.entry(reason.name().into_owned()).or_default() += failure.count;
@@ -182,9 +182,9 @@ impl Report {
             transactions: counts.transactions,
             latency_us: latency(&stats.calls),
             requests: requests(program, stats),
-            retransmissions: counts.retransmissions,
-            retransmissions_received: counts.received_again,
-            strays: counts.strays,
+            retransmissions: calls.retransmissions,
+            retransmissions_received: calls.received_again,
+            strays: calls.strays,
             messages_sent: counts.sent,
             messages_received: counts.received,
             refused,
