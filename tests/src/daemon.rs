@@ -164,6 +164,13 @@ pub fn guest(name: &str) -> String {
     guests().join(format!("{name}.wasm")).display().to_string()
 }
 
+/// `switchhook phones ARGS...`, to its end.
+pub fn phones(args: &[&str]) -> Output {
+    let mut command = Command::new(binary());
+    command.arg("phones").args(args);
+    command.output().expect("the emulated phones")
+}
+
 fn binary() -> PathBuf {
     let path = target().join("release/switchhook");
     assert!(

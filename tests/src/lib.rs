@@ -23,7 +23,7 @@ mod program;
 mod sipp;
 pub mod stories;
 
-pub use daemon::{Daemon, Setup, guest};
+pub use daemon::{Daemon, Setup, guest, phones};
 pub use dissect::Capture;
 pub use kamailio::Kamailio;
 pub use needs::{has, shared_data};

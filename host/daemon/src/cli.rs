@@ -49,6 +49,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
+    Phones(Box<switchhook_phones::Args>),
     /// Print the JSON schema of switchhook.toml.
     #[command(hide = true)]
     Schema,
