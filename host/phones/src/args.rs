@@ -79,6 +79,9 @@ pub struct Args {
     /// Write the report as JSON; `-` is the standard output, in place of the table.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Draw the report into an SVG file.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
     /// Print the lines `begin` and `end` at the edges of the measured window.
     #[arg(long)]
     pub announce: bool,
@@ -122,7 +125,11 @@ fn act(args: &Args) -> Result<bool, RunError> {
     }
     let scenario = Scenario::find(&args.scenario)?;
     let options = options(args)?;
-    let mut progress = Progress::new(&options, args.announce, !args.quiet);
+    let progress = Progress::new(&options, args.announce, !args.quiet);
+    let mut progress = progress.map_err(|error| RunError::System {
+        what: "can't watch for signals",
+        error,
+    })?;
     let report = run(&scenario, &options, &mut progress)?;
     progress.done();
     write(args, &report)?;
@@ -176,6 +183,11 @@ fn write(args: &Args, report: &Report) -> Result<(), RunError> {
         Some(_) if to_stdout => print(&report.to_json())?,
         Some(file) => save(file, &report.to_json())?,
         None => {}
+    }
+    if let Some(file) = &args.svg {
+        let drawn = report.to_svg();
+        let drawn = drawn.map_err(|error| RunError::Options(format!("can't draw: {error}")))?;
+        save(file, &drawn)?;
     }
     if !args.quiet && !to_stdout {
         print(&report.to_table())?;

@@ -25,6 +25,10 @@ pub(crate) trait Watch {
     fn begin(&mut self) {}
     /// The window is over, calls under way end.
     fn end(&mut self) {}
+    /// No more calls are to begin.
+    fn stops(&self) -> bool {
+        false
+    }
     /// Ten times a second: how many calls are under way, and the time since the beginning.
     fn glance(&mut self, _live: usize, _stats: &Stats, _now: Duration) {}
 }
@@ -68,6 +72,9 @@ pub(crate) fn drive(
     };
     loop {
         let time = now();
+        if watch.stops() {
+            pace.stop(time);
+        }
         clock.tick(engine, &pace, time, watch);
         engine.alarms(time);
         for _ in 0..STARTS {
@@ -162,6 +169,7 @@ impl Clock {
                 engine.stats.end_second();
             }
             if pace.is_over(now) && pace.is_timed() {
+                end_last_second(engine, begun, now);
                 self.course = Some(self.measure(engine, now));
                 watch.end();
             }
@@ -200,8 +208,18 @@ impl Clock {
         if let Some(window) = self.course {
             return window;
         }
-        engine.stats.end_second();
+        if let Some((begun, ..)) = self.window {
+            end_last_second(engine, begun, now);
+        }
         watch.end();
         self.measure(engine, now)
+    }
+}
+
+/// The window's end: half a second and more counts as one, and so does the only one.
+fn end_last_second(engine: &mut Engine<'_>, begun: Nanos, now: Nanos) {
+    let ended = engine.stats.seconds.len() as u64;
+    if ended == 0 || now >= begun + ended * SECOND + SECOND / 2 {
+        engine.stats.end_second();
     }
 }

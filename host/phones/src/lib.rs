@@ -28,7 +28,9 @@ mod wire;
 pub use args::Args;
 pub use options::Options;
 pub use pace::{End, Load};
-pub use report::{Example, FailureFigures, Latency, Report, RequestFigures, SecondFigures, Whole};
+pub use report::{
+    Example, FailureFigures, Latency, Point, Report, RequestFigures, SecondFigures, Whole,
+};
 pub use run::RunError;
 pub use scenario::{Dial, Scenario, ScenarioError};
 pub use verdict::Reason;

@@ -70,6 +70,11 @@ impl Pace {
         self.begun >= self.count || now >= self.until
     }
 
+    /// No more begin from now on.
+    pub(crate) fn stop(&mut self, now: Nanos) {
+        self.until = self.until.min(now);
+    }
+
     /// It is over at a time, with calls under way that do not count.
     pub(crate) fn is_timed(&self) -> bool {
         self.until < Nanos::MAX && self.begun < self.count
@@ -122,5 +127,11 @@ mod tests {
         assert!(!pace.is_over(1_999_999_999) && pace.is_over(2_000_000_000));
         assert!(pace.next(0, 0).is_some() && pace.next(0, 0).is_none());
         assert!(pace.is_over(0));
+
+        let mut pace = Pace::new(Load::Closed(1), FOREVER, Duration::ZERO);
+        assert!(pace.next(0, 0).is_some());
+        pace.stop(5);
+        pace.stop(9);
+        assert!(pace.next(5, 0).is_none() && pace.is_over(5) && !pace.is_over(4));
     }
 }

@@ -1,9 +1,13 @@
 //! A line that tells how the run goes, on a terminal; and two words for who measures beside us.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use crate::drive::Watch;
 use crate::options::Options;
@@ -15,30 +19,39 @@ pub(crate) struct Progress {
     /// By calls, or else by milliseconds.
     by_count: bool,
     announce: bool,
+    /// Set by the first signal.
+    stop: Arc<AtomicBool>,
     /// Completed calls and time, a second or so ago.
     before: (u64, Duration),
     rate: f64,
 }
 
 impl Progress {
-    pub(crate) fn new(options: &Options, announce: bool, show: bool) -> Progress {
+    /// From now on the first Ctrl-C (or SIGTERM) ends the run with its report, the second one at once.
+    pub(crate) fn new(options: &Options, announce: bool, show: bool) -> io::Result<Progress> {
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))?;
+            flag::register(signal, Arc::clone(&stop))?;
+        }
         let by_count = options.end.count.is_some();
         let length = match (options.end.count, options.end.duration) {
             (Some(count), _) => Some(count),
             (None, Some(time)) => u64::try_from((time + options.warmup).as_millis()).ok(),
             (None, None) => None,
         };
-        let bar = (show && std::io::stderr().is_terminal()).then(|| {
+        let bar = (show && io::stderr().is_terminal()).then(|| {
             let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
             bar.with_style(style())
         });
-        Progress {
+        Ok(Progress {
             bar,
             by_count,
             announce,
+            stop,
             before: (0, Duration::ZERO),
             rate: 0.0,
-        }
+        })
     }
 
     /// The run is over: the line goes away.
@@ -50,7 +63,7 @@ impl Progress {
 
     fn say(&self, word: &str) {
         if self.announce {
-            let mut out = std::io::stdout().lock();
+            let mut out = io::stdout().lock();
             // whoever asked for it may be gone
             let _ = writeln!(out, "{word}").and_then(|()| out.flush());
         }
@@ -69,6 +82,10 @@ impl Watch for Progress {
 
     fn end(&mut self) {
         self.say("end");
+    }
+
+    fn stops(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     fn glance(&mut self, live: usize, stats: &Stats, now: Duration) {

@@ -276,6 +276,37 @@ mod tests {
         assert_eq!(message.body, b"");
     }
 
+    /// Whatever comes is read, or is none: each cut and each changed byte of a message.
+    #[test]
+    fn no_byte_makes_it_fail() {
+        let look = |bytes: &[u8]| {
+            let Some(message) = Message::read(bytes) else {
+                return;
+            };
+            for name in [Name::Via, Name::To, Name::RecordRoute, Name::Other] {
+                for value in message.values(name) {
+                    let _ = (
+                        param(value, b"branch"),
+                        param(value, b"tag"),
+                        sent_by(value),
+                    );
+                    let _ = crate::digest::Challenge::read(value);
+                    let _ = param(value, b"branch").and_then(crate::ids::branch);
+                }
+            }
+            let _ = message.first(Name::CallId).and_then(crate::ids::call_id);
+            let _ = message.cseq();
+        };
+        for at in 0..INVITE.len() {
+            look(&INVITE[..at]);
+            for byte in b"\0\r\n \t:;,=\"\\<>09\xff" {
+                let mut changed = INVITE.to_vec();
+                changed[at] = *byte;
+                look(&changed);
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_message_is_none() {
         for bytes in [

@@ -1,6 +1,7 @@
 //! What came of a run: for people a table, for programs JSON, for documents a picture.
 
 mod json;
+mod svg;
 mod table;
 
 use std::collections::BTreeMap;
@@ -47,6 +48,8 @@ pub struct Report {
     pub latency_us: Latency,
     /// Each request to its final answer.
     pub requests: Vec<RequestFigures>,
+    /// How the latencies of whole calls are spread: quantiles from 0 to the last that so many calls tell.
+    pub spread: Vec<Point>,
     /// Messages that phones sent again, in the window or after it.
     pub retransmissions: u64,
     /// Messages that came to phones again, in the window or after it.
@@ -80,6 +83,15 @@ pub struct Latency {
     pub p99: u64,
     pub p999: u64,
     pub max: u64,
+}
+
+/// A quantile of a distribution.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Point {
+    /// From 0 to less than 1.
+    pub quantile: f64,
+    /// Latency in microseconds.
+    pub us: u64,
 }
 
 /// A request of the scenario.
@@ -182,6 +194,7 @@ impl Report {
             transactions: counts.transactions,
             latency_us: latency(&stats.calls),
             requests: requests(program, stats),
+            spread: spread(&stats.calls),
             retransmissions: calls.retransmissions,
             retransmissions_received: calls.received_again,
             strays: calls.strays,
@@ -232,6 +245,23 @@ fn latency(histogram: &Histogram<u64>) -> Latency {
         p999: histogram.value_at_quantile(0.999),
         max: histogram.max(),
     }
+}
+
+/// Ten points a nine, as far as there are calls that tell them apart.
+fn spread(histogram: &Histogram<u64>) -> Vec<Point> {
+    if histogram.is_empty() {
+        return Vec::new();
+    }
+    let last = (histogram.len() as f64).log10();
+    (0..60)
+        .map(|tenth| f64::from(tenth) / 10.0)
+        .take_while(|nines| *nines <= last)
+        .map(|nines| 1.0 - 10f64.powf(-nines))
+        .map(|quantile| Point {
+            quantile,
+            us: histogram.value_at_quantile(quantile),
+        })
+        .collect()
 }
 
 fn requests(program: &Program, stats: &Stats) -> Vec<RequestFigures> {

@@ -98,6 +98,15 @@ impl Report {
     }
 }
 
+/// Whole microseconds, milliseconds or seconds, for an axis.
+pub(super) fn round(micros: u64) -> String {
+    match micros {
+        0..1000 => format!("{micros} us"),
+        1000..1_000_000 => format!("{} ms", micros / 1000),
+        _ => format!("{} s", micros / 1_000_000),
+    }
+}
+
 /// Microseconds, as people read them.
 fn time(micros: u64) -> String {
     match micros {
