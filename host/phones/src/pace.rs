@@ -46,28 +46,36 @@ impl Pace {
 
     /// The time at which the next call should have begun, if that is now or was before.
     pub(crate) fn next(&mut self, now: Nanos, live: usize) -> Option<Nanos> {
-        if self.is_over(now) {
+        if self.begun >= self.count {
             return None;
         }
         let due = match self.load {
-            Load::Closed(most) => (live < most).then_some(now)?,
-            Load::Open(_) => Some(self.due()).filter(|due| *due <= now)?,
+            Load::Closed(most) => (live < most && now < self.until).then_some(now)?,
+            // one that was due before the end begins, however late we are
+            Load::Open(_) => Some(self.due()).filter(|due| *due <= now && *due < self.until)?,
         };
         self.begun += 1;
         Some(due)
     }
 
-    /// When there may be a call to begin without anything else happening before.
+    /// When something happens by itself: the next call, or the end.
     pub(crate) fn wake(&self, now: Nanos) -> Option<Nanos> {
+        if self.is_over(now) {
+            return None;
+        }
         match self.load {
-            Load::Open(_) if !self.is_over(now) => Some(self.due()),
-            _ => None,
+            Load::Open(_) => Some(self.due().min(self.until)),
+            Load::Closed(_) => Some(self.until),
         }
     }
 
     /// No more calls begin.
     pub(crate) fn is_over(&self, now: Nanos) -> bool {
-        self.begun >= self.count || now >= self.until
+        let late = match self.load {
+            Load::Open(_) => self.due() < self.until,
+            Load::Closed(_) => false,
+        };
+        self.begun >= self.count || now >= self.until && !late
     }
 
     /// No more begin from now on.
@@ -114,7 +122,21 @@ mod tests {
         assert_eq!(pace.next(5, 0), Some(5));
         assert_eq!(pace.next(5, 1), Some(5));
         assert_eq!(pace.next(5, 2), None);
-        assert_eq!(pace.wake(5), None);
+        assert_eq!(pace.wake(5), Some(Nanos::MAX));
+    }
+
+    #[test]
+    fn who_is_late_at_the_end_begins_what_was_due_before() {
+        let end = End {
+            duration: Some(Duration::from_secs(1)),
+            count: None,
+        };
+        let mut pace = Pace::new(Load::Open(10.0), end, Duration::ZERO);
+        assert!(!pace.is_over(5_000_000_000));
+        let due = std::iter::from_fn(|| pace.next(5_000_000_000, 0));
+        assert_eq!(due.count(), 10);
+        assert!(pace.is_over(5_000_000_000) && !pace.is_over(999_999_999));
+        assert_eq!(pace.wake(999_999_999), Some(1_000_000_000));
     }
 
     #[test]

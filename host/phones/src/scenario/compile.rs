@@ -7,15 +7,12 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::dialogs::Dialogs;
 use super::file::{Dial, File, Line};
 use super::problem::Problem;
 use super::program::{Act, MAX_STEPS, Party, Program, Reply, Step, Transaction};
 use super::text::{self, Names, Writer};
 use super::units;
-use crate::template::Template;
-
-/// CSeq numbers between two requests of a phone: room for attempts with other credentials.
-const ATTEMPTS: u32 = 10;
 
 /// What the scenario's templates are made for.
 #[derive(Debug, Clone)]
@@ -55,8 +52,7 @@ pub(super) fn compile(name: &str, file: &File, place: &Place) -> Result<Program,
             domain: place.domain.clone(),
             aor: place.dial.unwrap_or(file.dial) == Dial::Aor,
         },
-        dialogs: Vec::new(),
-        opened: 0,
+        dialogs: Dialogs::default(),
         open: Vec::new(),
         program: Program {
             name: name.to_owned(),
@@ -91,7 +87,7 @@ pub(super) fn compile(name: &str, file: &File, place: &Place) -> Result<Program,
         ));
     }
     program.roles = build.names.roles;
-    program.dialogs = build.opened;
+    program.dialogs = build.dialogs.opened;
     Ok(program)
 }
 
@@ -103,23 +99,9 @@ fn unregisters(line: &Line) -> bool {
     line.headers.iter().any(expires)
 }
 
-/// A conversation of two parties: one Call-ID.
-struct Dialog {
-    index: usize,
-    parties: [Party; 2],
-    /// An INVITE was sent in it; the first of the parties sent it.
-    begun: bool,
-    /// The last CSeq number of each party.
-    cseq: [u32; 2],
-    /// The INVITE that was answered last, for the ACK.
-    invite: Option<usize>,
-}
-
 struct Build {
     names: Names,
-    /// Those that go on; a BYE or a refused INVITE ends one.
-    dialogs: Vec<Dialog>,
-    opened: usize,
+    dialogs: Dialogs,
     /// Requests without a final answer and where they stand.
     open: Vec<(Range<usize>, usize)>,
     program: Program,
@@ -173,104 +155,95 @@ impl Build {
         let to = match &line.to {
             Some(to) => self.party(to)?,
             None if name == "REGISTER" => Party::Server,
-            None => self.peer(from).ok_or_else(|| {
+            None => self.dialogs.peer(from).ok_or_else(|| {
                 let label = "expected `to`: a phone, or `server`";
                 Problem::at(span.clone(), "who is this request for?", label)
             })?,
         };
-        let dialog = self.dialog(Party::Phone(from), to);
         let index = self.program.transactions.len();
+        let dialog = self.dialogs.between(Party::Phone(from), to);
+        let (number, begun) = (dialog.index, dialog.begun);
+        let (initiator, unanswered) = (dialog.is_begun_by(from), dialog.invite);
         let (invite, cseq) = match name {
-            "ACK" | "CANCEL" => self.of_invite(name, &method.span(), dialog, from)?,
-            _ => (None, self.next_cseq(dialog, from)),
+            "ACK" | "CANCEL" => {
+                let invite = self.invite_of(name, &method.span(), from, number, unanswered)?;
+                (Some(invite), self.transaction(invite).cseq)
+            }
+            _ => {
+                let dialog = self.dialogs.between(Party::Phone(from), to);
+                (None, dialog.next_cseq(from))
+            }
         };
-        let state = self.conversation(dialog);
-        let (number, initiator) = (
-            state.index,
-            state.parties.first() == Some(&Party::Phone(from)),
-        );
-        let in_dialog = state.begun && name != "CANCEL";
+        let in_dialog = begun && name != "CANCEL";
         let mut writer = Writer::new(&self.names);
-        let branch = if name == "CANCEL" {
-            invite.unwrap_or(index)
-        } else {
-            index
-        };
         writer.request(&text::Request {
             method: name,
             from,
             to,
-            branch,
+            // a CANCEL has that of its INVITE
+            branch: invite.filter(|_| name == "CANCEL").unwrap_or(index),
             dialog: number,
             cseq,
             in_dialog: in_dialog.then_some(initiator),
         });
-        self.finish(writer, span, line, name == "REGISTER")
-            .map(|template| {
-                let step = self.program.steps.len();
-                let label = format!(
-                    "{name} {} -> {}",
-                    self.name(Party::Phone(from)),
-                    self.name(to)
-                );
-                self.push(label, Act::Request { transaction: index });
-                if let Party::Phone(to) = to
-                    && self.names.aor
-                    && !self.program.registered.contains(&to)
-                {
-                    self.program.registered.push(to);
-                }
-                self.program.transactions.push(Transaction {
-                    method: name.to_owned(),
-                    from,
-                    to,
-                    dialog: number,
-                    cseq,
-                    template,
-                    automatic: None,
-                    step,
-                    invite,
-                    ack: None,
-                    cancel: None,
-                    relayed: to != Party::Server,
-                    binds: name == "REGISTER" && !unregisters(line),
-                    challenged: line.challenged,
-                    record_routed: line.record_routed,
-                    in_dialog,
-                });
-            })?;
-        self.after_request(span, name, dialog, index, invite);
+        let transaction = Transaction {
+            method: name.to_owned(),
+            from,
+            to,
+            dialog: number,
+            cseq,
+            template: writer.rest(line, from, name == "REGISTER")?,
+            automatic: None,
+            step: self.program.steps.len(),
+            invite,
+            ack: None,
+            cancel: None,
+            relayed: to != Party::Server,
+            binds: name == "REGISTER" && !unregisters(line),
+            challenged: line.challenged,
+            record_routed: line.record_routed,
+            in_dialog,
+        };
+        let label = format!(
+            "{name} {} -> {}",
+            self.name(Party::Phone(from)),
+            self.name(to)
+        );
+        self.push(label, Act::Request { transaction: index });
+        self.program.transactions.push(transaction);
+        if let Party::Phone(to) = to
+            && self.names.aor
+            && !self.program.registered.contains(&to)
+        {
+            self.program.registered.push(to);
+        }
+        self.after_request(span, index);
         Ok(())
     }
 
     /// What a request changes in the conversation.
-    fn after_request(
-        &mut self,
-        span: &Range<usize>,
-        name: &str,
-        dialog: usize,
-        index: usize,
-        invite: Option<usize>,
-    ) {
-        match (name, invite) {
+    fn after_request(&mut self, span: &Range<usize>, index: usize) {
+        let Transaction {
+            ref method,
+            to,
+            dialog,
+            invite,
+            ..
+        } = *self.transaction(index);
+        match (method.as_str(), invite) {
             ("ACK", Some(invite)) => {
-                if let Some(of) = self.program.transactions.get_mut(invite) {
-                    of.ack = Some(index);
+                self.transaction_mut(invite).ack = Some(index);
+                if let Some(dialog) = self.dialogs.with_index(dialog) {
+                    dialog.invite = None;
                 }
-                self.conversation_mut(dialog).invite = None;
             }
             ("CANCEL", Some(invite)) => {
-                if let Some(of) = self.program.transactions.get_mut(invite) {
-                    of.cancel = Some(index);
-                }
+                self.transaction_mut(invite).cancel = Some(index);
                 // the phone answers the server's CANCEL, the server the phone's
-                let to = self.transaction(index).to;
-                let template = match to {
-                    Party::Phone(to) => Some(self.plain_reply(to, false)),
-                    Party::Server => None,
-                };
-                if let Some(cancel) = self.program.transactions.get_mut(index) {
-                    cancel.automatic = template;
+                if let Party::Phone(to) = to {
+                    let mut writer = Writer::new(&self.names);
+                    writer.reply(200, to, false, false);
+                    self.transaction_mut(index).automatic = Some(writer.no_body());
                 }
                 let reply = Reply {
                     transaction: index,
@@ -279,13 +252,15 @@ impl Build {
                 };
                 self.push("200 to CANCEL from server".into(), Act::Reply(reply));
             }
-            _ => {
-                self.open.push((span.clone(), index));
-                match name {
-                    "INVITE" => self.conversation_mut(dialog).begun = true,
-                    "BYE" => drop(self.dialogs.remove(dialog)),
-                    _ => {}
+            (method, _) => {
+                if method == "BYE" {
+                    self.dialogs.end(dialog);
+                } else if method == "INVITE"
+                    && let Some(dialog) = self.dialogs.with_index(dialog)
+                {
+                    dialog.begun = true;
                 }
+                self.open.push((span.clone(), index));
             }
         }
     }
@@ -329,11 +304,11 @@ impl Build {
                 let mut writer = Writer::new(&self.names);
                 let forms = method == "INVITE" && (101..300).contains(&code);
                 writer.reply(code, from, in_dialog, forms);
-                Some(self.finish(writer, span, line, false)?)
+                Some(writer.rest(line, from, false)?)
             }
             Party::Server => {
-                if let Some(asked) = self.program.transactions.get_mut(index).filter(|_| first) {
-                    asked.relayed = false;
+                if first {
+                    self.transaction_mut(index).relayed = false;
                 }
                 None
             }
@@ -358,14 +333,12 @@ impl Build {
         if method != "INVITE" {
             return;
         }
-        let number = self.transaction(index).dialog;
-        let dialog = self
-            .dialogs
-            .iter()
-            .position(|dialog| dialog.index == number);
+        let Transaction {
+            dialog, in_dialog, ..
+        } = *self.transaction(index);
         if code < 300 {
-            if let Some(dialog) = dialog {
-                self.conversation_mut(dialog).invite = Some(index);
+            if let Some(dialog) = self.dialogs.with_index(dialog) {
+                dialog.invite = Some(index);
             }
             return;
         }
@@ -374,98 +347,34 @@ impl Build {
             self.push(label, Act::Acked { transaction: index });
         }
         // a refused re-INVITE leaves the dialog as it was
-        if let Some(dialog) = dialog.filter(|_| !self.transaction(index).in_dialog) {
-            self.dialogs.remove(dialog);
+        if !in_dialog {
+            self.dialogs.end(dialog);
         }
     }
 
-    fn plain_reply(&self, from: usize, in_dialog: bool) -> Template {
-        let mut writer = Writer::new(&self.names);
-        writer.reply(200, from, in_dialog, false);
-        writer.no_body();
-        Template::new(writer.pieces)
-    }
-
-    /// Adds header fields and body.
-    fn finish(
-        &self,
-        mut writer: Writer<'_>,
-        span: &Range<usize>,
-        line: &Line,
-        registers: bool,
-    ) -> Result<Template, Problem> {
-        let mut given = false;
-        for (name, value) in &line.headers {
-            let token = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b);
-            if name.is_empty() || !name.bytes().all(token) || value.get_ref().contains(['\r', '\n'])
-            {
-                let label = "expected a header name and a value on one line";
-                return Err(Problem::at(value.span(), "this is no header field", label));
-            }
-            given |= name.eq_ignore_ascii_case("Expires");
-            writer.text(&format!("{name}: "));
-            writer.with_holes(value)?;
-            writer.text("\r\n");
-        }
-        if registers && !given {
-            writer.text("Expires: 3600\r\n");
-        }
-        match (&line.sdp, &line.text) {
-            (Some(_), Some(text)) => {
-                let label = "expected `sdp` or `text`, not both";
-                return Err(Problem::at(text.span(), "a message has one body", label));
-            }
-            (Some(direction), None) => {
-                let role = match self.sender(span, line)? {
-                    Party::Phone(role) => role,
-                    Party::Server => 0,
-                };
-                writer.content(line.kind.as_deref().unwrap_or("application/sdp"));
-                writer.sdp(role, *direction);
-            }
-            (None, Some(text)) => {
-                writer.content(line.kind.as_deref().unwrap_or("text/plain"));
-                writer.with_holes(text)?;
-            }
-            (None, None) => writer.no_body(),
-        }
-        Ok(Template::new(writer.pieces))
-    }
-
-    /// Number of the INVITE that an ACK or a CANCEL belongs to, and its CSeq.
-    fn of_invite(
+    /// The INVITE that an ACK or a CANCEL belongs to; `answered` is the one that waits for an ACK.
+    fn invite_of(
         &self,
         name: &str,
         span: &Range<usize>,
-        dialog: usize,
         from: usize,
-    ) -> Result<(Option<usize>, u32), Problem> {
-        let number = self.conversation(dialog).index;
+        dialog: usize,
+        answered: Option<usize>,
+    ) -> Result<usize, Problem> {
         let ours = |index: &usize| {
             let invite = self.transaction(*index);
-            invite.is_invite() && invite.dialog == number && invite.from == from
+            invite.is_invite() && invite.dialog == dialog && invite.from == from
         };
-        let (found, expected) = if name == "ACK" {
-            let found = self.conversation(dialog).invite.filter(ours);
-            (
-                found,
-                "expected an INVITE of this phone's before that was answered with 2xx",
-            )
+        let (found, state) = if name == "ACK" {
+            (answered.filter(ours), "that was answered with 2xx")
         } else {
-            let found = self.open.iter().map(|(_, index)| *index).rfind(ours);
-            (
-                found,
-                "expected an INVITE of this phone's before that has no final answer yet",
-            )
+            let open = self.open.iter().map(|(_, index)| *index);
+            (open.rev().find(ours), "that has no final answer yet")
         };
-        let Some(found) = found else {
-            return Err(Problem::at(
-                span.clone(),
-                format!("there is nothing to {name}"),
-                expected,
-            ));
-        };
-        Ok((Some(found), self.transaction(found).cseq))
+        found.ok_or_else(|| {
+            let label = format!("expected an INVITE of this phone's before {state}");
+            Problem::at(span.clone(), format!("there is nothing to {name}"), label)
+        })
     }
 
     fn sender(&self, span: &Range<usize>, line: &Line) -> Result<Party, Problem> {
@@ -509,66 +418,19 @@ impl Build {
         }
     }
 
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "indexes are handed out when transactions are pushed"
+    )]
     fn transaction(&self, index: usize) -> &Transaction {
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "indexes are handed out when transactions are pushed"
-        )]
         &self.program.transactions[index]
     }
 
-    /// With whom this phone talked last.
-    fn peer(&self, from: usize) -> Option<Party> {
-        let mine = Party::Phone(from);
-        let dialog = self
-            .dialogs
-            .iter()
-            .rfind(|dialog| dialog.parties.contains(&mine))?;
-        dialog.parties.into_iter().find(|party| *party != mine)
-    }
-
-    /// The position of the conversation between two, opened where there is none.
-    fn dialog(&mut self, from: Party, to: Party) -> usize {
-        let of = |dialog: &Dialog| dialog.parties.contains(&from) && dialog.parties.contains(&to);
-        if let Some(position) = self.dialogs.iter().position(of) {
-            return position;
-        }
-        self.dialogs.push(Dialog {
-            index: self.opened,
-            parties: [from, to],
-            begun: false,
-            cseq: [0; 2],
-            invite: None,
-        });
-        self.opened += 1;
-        self.dialogs.len() - 1
-    }
-
-    fn conversation(&self, position: usize) -> &Dialog {
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "a position is used before dialogs are removed"
-        )]
-        &self.dialogs[position]
-    }
-
-    fn conversation_mut(&mut self, position: usize) -> &mut Dialog {
-        #[expect(
-            clippy::indexing_slicing,
-            reason = "a position is used before dialogs are removed"
-        )]
-        &mut self.dialogs[position]
-    }
-
-    fn next_cseq(&mut self, position: usize, from: usize) -> u32 {
-        let dialog = self.conversation_mut(position);
-        let [first, second] = &mut dialog.cseq;
-        let last = if dialog.parties.first() == Some(&Party::Phone(from)) {
-            first
-        } else {
-            second
-        };
-        *last += if *last == 0 { 1 } else { ATTEMPTS };
-        *last
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "indexes are handed out when transactions are pushed"
+    )]
+    fn transaction_mut(&mut self, index: usize) -> &mut Transaction {
+        &mut self.program.transactions[index]
     }
 }

@@ -1,10 +1,11 @@
 //! What the phones do: scenarios, built in or from a file, read and made ready to run.
 //!
 //! - [`Scenario`] is found by its name or its file.
-//! - `file` is the language, `compile` makes a [`program`] of it, `text` writes the messages.
+//! - `file` is the language, `compile` makes a [`program`] of it, `dialogs` keeps who talks with whom meanwhile, `text` writes the messages.
 //! - [`ScenarioError`] shows what is wrong at its line.
 
 mod compile;
+mod dialogs;
 mod file;
 mod problem;
 pub(crate) mod program;

@@ -2,11 +2,11 @@
 
 use toml::Spanned;
 
-use super::file::Direction;
+use super::file::{Direction, Line};
 use super::problem::Problem;
 use super::program::Party;
 use crate::ids::COOKIE;
-use crate::template::{Part, Piece};
+use crate::template::{Part, Piece, Template};
 
 /// Who takes part, and how they are called.
 pub(super) struct Names {
@@ -44,7 +44,7 @@ pub(super) struct Request<'a> {
 /// Pieces in the making.
 pub(super) struct Writer<'a> {
     names: &'a Names,
-    pub(super) pieces: Vec<Piece>,
+    pieces: Vec<Piece>,
 }
 
 impl<'a> Writer<'a> {
@@ -55,7 +55,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    pub(super) fn text(&mut self, text: &str) {
+    fn text(&mut self, text: &str) {
         self.pieces.push(Piece::Text(text.as_bytes().to_vec()));
     }
 
@@ -202,8 +202,49 @@ impl<'a> Writer<'a> {
         self.text("\r\n");
     }
 
+    /// The header fields and the body that a step gives, and what goes with them.
+    pub(super) fn rest(
+        mut self,
+        line: &Line,
+        role: usize,
+        registers: bool,
+    ) -> Result<Template, Problem> {
+        let mut given = false;
+        for (name, value) in &line.headers {
+            let token = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b);
+            if name.is_empty() || !name.bytes().all(token) || value.get_ref().contains(['\r', '\n'])
+            {
+                let label = "expected a header name and a value on one line";
+                return Err(Problem::at(value.span(), "this is no header field", label));
+            }
+            given |= name.eq_ignore_ascii_case("Expires");
+            self.text(&format!("{name}: "));
+            self.with_holes(value)?;
+            self.text("\r\n");
+        }
+        if registers && !given {
+            self.text("Expires: 3600\r\n");
+        }
+        match (&line.sdp, &line.text) {
+            (Some(_), Some(text)) => {
+                let label = "expected `sdp` or `text`, not both";
+                return Err(Problem::at(text.span(), "a message has one body", label));
+            }
+            (Some(direction), None) => {
+                self.content(line.kind.as_deref().unwrap_or("application/sdp"));
+                self.sdp(role, *direction);
+            }
+            (None, Some(text)) => {
+                self.content(line.kind.as_deref().unwrap_or("text/plain"));
+                self.with_holes(text)?;
+            }
+            (None, None) => return Ok(self.no_body()),
+        }
+        Ok(Template::new(self.pieces))
+    }
+
     /// The end of the head; the body follows.
-    pub(super) fn content(&mut self, kind: &str) {
+    fn content(&mut self, kind: &str) {
         self.text("Content-Type: ");
         self.begin(Part::Kind);
         self.text(kind);
@@ -215,12 +256,13 @@ impl<'a> Writer<'a> {
     }
 
     /// The end of a message without a body.
-    pub(super) fn no_body(&mut self) {
+    pub(super) fn no_body(mut self) -> Template {
         self.text("Content-Length: 0\r\n\r\n");
+        Template::new(self.pieces)
     }
 
     /// A session description (RFC 8866) with one stream.
-    pub(super) fn sdp(&mut self, role: usize, direction: Direction) {
+    fn sdp(&mut self, role: usize, direction: Direction) {
         self.text("v=0\r\no=- 1 1 IN ");
         self.push(Piece::Media(role));
         self.text("\r\ns=-\r\nc=IN ");
@@ -231,7 +273,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Text with `{holes}`.
-    pub(super) fn with_holes(&mut self, text: &Spanned<String>) -> Result<(), Problem> {
+    fn with_holes(&mut self, text: &Spanned<String>) -> Result<(), Problem> {
         let mut rest = text.get_ref().as_str();
         while let Some((before, after)) = rest.split_once('{') {
             self.text(before);
