@@ -2,7 +2,7 @@
 
 use crate::{Malformed, Term};
 
-/// A map: each key once, in Erlang's order of keys (an integer before the float of the same value).
+/// A map: each key once, in Erlang's order of keys (integers before floats).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Map(Vec<(Term, Term)>);
 

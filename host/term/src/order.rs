@@ -1,7 +1,7 @@
 //! Erlang's order of terms: number < atom < reference < fun < port < pid < tuple < map < empty list < list < bit string.
 //!
 //! There are two: that of `==` and `<`, where an integer equals the float of its value ([`Term::compare`]); and that of `=:=` and of map
-//! keys, where the integer comes first and -0.0 before 0.0 (`Eq`, `Ord`).
+//! keys, where integers come before floats, whatever their values, and -0.0 before 0.0 (`Eq`, `Ord`).
 
 use std::cmp::Ordering;
 
@@ -117,17 +117,9 @@ fn numbers(a: &Term, b: &Term, exact: bool) -> Ordering {
             Some(order) if !exact || order.is_ne() => order,
             _ => a.total_cmp(b),
         },
-        // an integer before the float of its value
-        (Term::Int(a), Term::Float(b)) => int_with_float(*a, *b).then(if exact {
-            Ordering::Less
-        } else {
-            Ordering::Equal
-        }),
-        (Term::Big(a), Term::Float(b)) => a.compare_float(*b).then(if exact {
-            Ordering::Less
-        } else {
-            Ordering::Equal
-        }),
+        (Term::Int(_) | Term::Big(_), Term::Float(_)) if exact => Ordering::Less,
+        (Term::Int(a), Term::Float(b)) => int_with_float(*a, *b),
+        (Term::Big(a), Term::Float(b)) => a.compare_float(*b),
         (Term::Float(_), _) => numbers(b, a, exact).reverse(),
         _ => Ordering::Equal,
     }
@@ -235,7 +227,7 @@ fn pids(a: &Pid, b: &Pid) -> Ordering {
 }
 
 fn ports(a: &Port, b: &Port) -> Ordering {
-    (a.id, &a.node, a.creation).cmp(&(b.id, &b.node, b.creation))
+    (&a.node, a.creation, a.id).cmp(&(&b.node, b.creation, b.id))
 }
 
 /// The node first, then the number from its highest word.

@@ -74,7 +74,7 @@ fn terms_look_as_in_the_erlang_shell() {
         assert_eq!(parse(text), Ok(term));
     }
     assert_eq!(format!("{:#}", Term::from("ж")), "\"ж\"");
-    assert_eq!(format!("{:#}", atom("ж")), "ж");
+    assert_eq!(format!("{:#}", atom("ж")), "'ж'");
     assert_eq!(format!("{:#}", Term::binary("ü")), "<<\"ü\"/utf8>>");
 }
 

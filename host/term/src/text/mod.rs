@@ -26,20 +26,13 @@ const RESERVED: [&str; 29] = [
     "orelse", "receive", "rem", "try", "when", "xor",
 ];
 
-/// Whether an atom stands without quotes.
-fn is_plain(text: &str, unicode: bool) -> bool {
+/// Whether an atom stands without quotes: OTP's scanner knows only letters of Latin-1.
+fn is_plain(text: &str) -> bool {
+    let is_lower = |point| matches!(point, 'a'..='z' | 'ß'..='ö' | 'ø'..='ÿ');
+    let goes_on = |point| {
+        is_lower(point)
+            || matches!(point, 'A'..='Z' | 'À'..='Ö' | 'Ø'..='Þ' | '0'..='9' | '_' | '@')
+    };
     let mut points = text.chars();
-    let starts = points.next().is_some_and(|first| {
-        first.is_lowercase() && first != 'ª' && first != 'º' && (unicode || u32::from(first) < 256)
-    });
-    starts
-        && points.all(|point| {
-            point == '_'
-                || point == '@'
-                || point.is_ascii_alphanumeric()
-                || (u32::from(point) >= 0xc0
-                    && point.is_alphanumeric()
-                    && (unicode || u32::from(point) < 256))
-        })
-        && !RESERVED.contains(&text)
+    points.next().is_some_and(is_lower) && points.all(goes_on) && !RESERVED.contains(&text)
 }

@@ -137,19 +137,14 @@ fn numbers(bytes: &[u8], f: &mut Formatter<'_>) -> fmt::Result {
 fn binary(bytes: &[u8], f: &mut Formatter<'_>) -> fmt::Result {
     f.write_str("<<")?;
     let latin1 = |byte: &u8| char::from(*byte);
-    if bytes.is_empty() {
-        // nothing between the brackets
-    } else if bytes.is_ascii() || !f.alternate() {
-        if bytes.iter().all(|byte| is_printable(latin1(byte), false)) {
-            quoted(bytes.iter().map(latin1), '"', f)?;
-        } else {
-            numbers(bytes, f)?;
-        }
-    } else if let Ok(text) = std::str::from_utf8(bytes)
-        && text.chars().all(|point| is_printable(point, true))
-    {
+    let unicode = std::str::from_utf8(bytes).ok().filter(|text| {
+        f.alternate() && !text.is_ascii() && text.chars().all(|point| is_printable(point, true))
+    });
+    if let Some(text) = unicode {
         quoted(text.chars(), '"', f)?;
         f.write_str("/utf8")?;
+    } else if !bytes.is_empty() && bytes.iter().all(|byte| is_printable(latin1(byte), false)) {
+        quoted(bytes.iter().map(latin1), '"', f)?;
     } else {
         numbers(bytes, f)?;
     }
@@ -170,7 +165,7 @@ fn print_bits(bits: &Bits, f: &mut Formatter<'_>) -> fmt::Result {
 
 /// An atom, quoted where needed.
 pub(crate) fn print_atom(text: &str, f: &mut Formatter<'_>) -> fmt::Result {
-    if is_plain(text, f.alternate()) {
+    if is_plain(text) {
         f.write_str(text)
     } else {
         quoted(text.chars(), '\'', f)
