@@ -21,6 +21,7 @@ use switchhook_script::erlang::{
 use switchhook_script::wit::{ErlangEvent, Lost, MessageKind};
 use switchhook_script::{
     Event, Fault, GuestError, Invocation, LoadError, Outcome, Pool, Refusal, Route, Script,
+    Settings,
 };
 use switchhook_term::{Atom, Pid, Reference, Term, atom, encode_bare, list, to_bytes, tuple};
 
@@ -146,6 +147,11 @@ fn with_node(wasm: &[u8]) -> (Arc<Script>, Pool, Arc<Book>, Arc<Node>) {
     (script, pool, book, node)
 }
 
+fn refused(settings: Settings, wasm: &[u8]) -> LoadError {
+    let loaded = Script::load(settings, Arc::new(Book::default()), wasm);
+    loaded.err().expect("the load is refused")
+}
+
 const IMPORTS: &str = r#"
     (import "switchhook:script/log@0.1.0" "write" (func $write (param i32 i32 i32)))
     (import "switchhook:script/erlang@0.1.0" "rpc"
@@ -226,7 +232,7 @@ fn a_script_without_a_node_is_refused() {
 fn a_script_without_the_grant_is_not_loaded() {
     let mut settings = settings();
     settings.grants = switchhook_script::Grants::of(["log"]).unwrap();
-    let error = Script::load(settings, Arc::new(Book::default()), &caller()).unwrap_err();
+    let error = refused(settings, &caller());
     let LoadError::NotGranted { missing, .. } = &error else {
         panic!("{error}")
     };
@@ -258,7 +264,7 @@ fn echo() -> Vec<u8> {
     )
 }
 
-fn message(kind: MessageKind, content: &Term, reply_to: Option<ReplyTo>) -> Event {
+fn message(kind: MessageKind, content: &Term, reply_to: Option<ReplyTo>) -> Box<Event> {
     let message = Message {
         kind,
         sender: Some(pid(5)),
@@ -409,7 +415,7 @@ fn commander(name: &str) -> Vec<u8> {
     )
 }
 
-fn invoke(params: &str) -> Event {
+fn invoke(params: &str) -> Box<Event> {
     let route = Route::Command(Box::new(Invocation {
         name: "sums.add".into(),
         params: params.into(),
@@ -418,7 +424,7 @@ fn invoke(params: &str) -> Event {
     Event::new(route, None, None)
 }
 
-fn answer(event: Event) -> Option<Result<String, Fault>> {
+fn answer(event: Box<Event>) -> Option<Result<String, Fault>> {
     match event.route {
         Route::Command(invocation) => invocation.answer,
         route => panic!("{route:?}"),
@@ -448,8 +454,7 @@ fn a_command_is_registered_and_called() {
 
 #[test]
 fn a_name_that_is_no_command_is_refused() {
-    let error = Script::load(settings(), Arc::new(Book::default()), &commander("add"));
-    let text = error.unwrap_err().to_string();
+    let text = refused(settings(), &commander("add")).to_string();
     assert!(
         text.contains("expected `group.command`") && text.contains("`add`"),
         "{text}"

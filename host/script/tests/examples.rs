@@ -139,7 +139,7 @@ fn load(
     Some((Pool::new(script), node))
 }
 
-fn run(pool: &mut Pool, event: Event) -> Event {
+fn run(pool: &mut Pool, event: Box<Event>) -> Box<Event> {
     let generation = pool.current().clone();
     let (finished, _) = finish(pool.start(&generation, event));
     let (event, outcome) = pool.finish(finished);
@@ -214,7 +214,7 @@ fn the_router_decides_and_the_fallback_where_it_does_not() {
     let Some((mut pool, _)) = load("erlang-routing", config, &hunt) else {
         return;
     };
-    let relayed = |event: Event| -> (Vec<String>, Order) {
+    let relayed = |event: Box<Event>| -> (Vec<String>, Order) {
         let relay = event.decisions.iter().find_map(|decision| match decision {
             Decision::Relay { targets, order } => Some((targets.clone(), *order)),
             _ => None,
