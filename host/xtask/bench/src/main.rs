@@ -202,23 +202,28 @@ fn bench(options: &Options) -> Result<()> {
                 results.parts.insert(name, results::Part { setting, lines });
             }
         }
+        // what has been measured stays, whatever becomes of the rest
+        keep(root, &results, options.write)?;
     }
-    report(root, results, options.write)
+    println!("\n{}", table::tables(&results, Work::value_variants()));
+    eprintln!("written: target/bench/results.json and results.svg");
+    if options.write {
+        eprintln!("written: docs/performance.md, .json and .svg");
+    }
+    Ok(())
 }
 
-/// Print what was measured, write it below target/, and into the documentation where that is asked.
-fn report(root: &Path, results: Results, write: bool) -> Result<()> {
+/// Write what was measured below target/, and into the documentation where that is asked.
+fn keep(root: &Path, results: &Results, write: bool) -> Result<()> {
     let works = Work::value_variants();
-    println!("\n{}", table::tables(&results, works));
     let out = root.join("target/bench");
     fs::create_dir_all(&out)?;
     results.write(&out.join("results.json"))?;
-    plot::draw(&results, works, &out.join("results.svg"))?;
-    eprintln!("written: {}/results.json and results.svg", out.display());
+    plot::draw(results, works, &out.join("results.svg"))?;
     if write {
         let docs = root.join("docs");
         let document = docs.join("performance.md");
-        let all = Results::read(&docs.join("performance.json"))?.renew(results);
+        let all = Results::read(&docs.join("performance.json"))?.renew(results.clone());
         let text = fs::read_to_string(&document)
             .with_context(|| format!("cannot read {}", document.display()))?;
         let renewed = table::renew(&text, table::tables(&all, works).trim_end())
@@ -226,7 +231,6 @@ fn report(root: &Path, results: Results, write: bool) -> Result<()> {
         all.write(&docs.join("performance.json"))?;
         plot::draw(&all, works, &docs.join("performance.svg"))?;
         fs::write(&document, renewed)?;
-        eprintln!("written: docs/performance.md, .json and .svg");
     }
     Ok(())
 }
