@@ -17,11 +17,14 @@ pub(crate) fn setting(daemon: &Path, plan: Plan) -> Result<Setting> {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cores = thread::available_parallelism()?;
     let date = Command::new("date").args(["--utc", "+%Y-%m-%d"]).output()?;
+    // others at work on the machine disturb: the reader must know how many
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split_whitespace().next().unwrap_or("unknown");
     // no version of kernel's vendor: the first words say all that matters
     let kernel: String = kernel.trim().chars().take_while(|c| *c != '-').collect();
     Ok(Setting {
         machine: format!(
-            "{} ({cores} cores), Linux {kernel}",
+            "{} ({cores} cores), Linux {kernel}, load average {load} before we began",
             model(&processor).unwrap_or("unknown processor")
         ),
         versions: format!(
