@@ -2,6 +2,14 @@
 //!
 //! The captures are ../shared/data/dmq-captures; without them the test says so and passes.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test's helpers fail as its tests do"
+)]
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 

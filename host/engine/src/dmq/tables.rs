@@ -76,7 +76,7 @@ impl Stores for &Tables {
             replica.remove(&item.key);
             return Ok(());
         };
-        let put = replica.put(now.at, &item.key, stored(value), item.life, item.left);
+        let put = replica.put(now.at, &item.key, &stored(value), item.life, item.left);
         put.map_err(|_| Refused::Full)
     }
 
@@ -116,9 +116,9 @@ impl Stores for &Tables {
 fn write(now: Now, table: &Htable, action: &Action) -> Result<(), Refused> {
     let replica = table.replica();
     match action {
-        Action::Set { key, value, ttl } => return set(now, table, key, stored(value), *ttl),
+        Action::Set { key, value, ttl } => return set(now, table, key, &stored(value), *ttl),
         Action::Add { key, sum, ttl, .. } => {
-            return set(now, table, key, Stored::Integer(*sum), *ttl);
+            return set(now, table, key, &Stored::Integer(*sum), *ttl);
         }
         // One that is not there has no life to change.
         Action::Expire { key, ttl } => drop(replica.expire(now.at, key, *ttl)),
@@ -139,7 +139,7 @@ fn set(
     now: Now,
     table: &Htable,
     key: &str,
-    value: Stored,
+    value: &Stored,
     ttl: Option<Duration>,
 ) -> Result<(), Refused> {
     let longest = match table.config().expire {

@@ -83,7 +83,7 @@ impl Replica<'_> {
         self,
         now: Instant,
         key: &str,
-        value: Value,
+        value: &Value,
         ttl: Option<Duration>,
     ) -> Result<(), HtableError> {
         let life = ttl.unwrap_or(self.0.config.expire);
@@ -96,7 +96,7 @@ impl Replica<'_> {
         self,
         now: Instant,
         key: &str,
-        value: Value,
+        value: &Value,
         life: Duration,
         left: Option<Duration>,
     ) -> Result<(), HtableError> {
@@ -164,7 +164,7 @@ mod tests {
         table.remove_prefix("n");
         table.remove_matching("*");
         let replica = table.replica();
-        replica.set(now, "b", Value::Integer(1), None).unwrap();
+        replica.set(now, "b", &Value::Integer(1), None).unwrap();
         assert!(replica.expire(now, "b", second));
         assert_eq!(
             replica.remove_if(|key, value| key == "b" && *value == Value::Integer(1)),
@@ -172,7 +172,7 @@ mod tests {
         );
         assert!(!replica.remove("b"));
         replica
-            .put(now, "c", Value::Integer(1), second * 9, Some(second))
+            .put(now, "c", &Value::Integer(1), second * 9, Some(second))
             .unwrap();
         assert!(table.get(now, "c").is_some() && table.get(now + second, "c").is_none());
         assert!(table.replica().remove("c"));
