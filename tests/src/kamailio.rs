@@ -1,7 +1,7 @@
 //! Kamailio 5.6: configs of tests/kamailio, as another proxy of a call or in place of the daemon.
 
 use std::net::SocketAddr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::Place;
 use crate::place::root;
@@ -46,9 +46,24 @@ impl Kamailio {
         self.at
     }
 
-    /// Its process.
-    pub fn program(&mut self) -> &mut Program {
-        &mut self.program
+    /// Kills it, and those that it started: they would go on answering.
+    pub fn kill(mut self) {
+        for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let stat = std::fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+            // The fields behind the name, which may have spaces in it: state, parent ...
+            let parent = stat
+                .rsplit_once(") ")
+                .and_then(|(_, rest)| rest.split(' ').nth(1));
+            if parent == Some(self.program.id().to_string().as_str()) {
+                let child = process.file_name().to_string_lossy().into_owned();
+                // One of them may have ended with another.
+                let kill = format!("kill -KILL {child}");
+                let mut shell = Command::new("sh");
+                let killed = shell.args(["-c", &kill]).stderr(Stdio::null()).status();
+                killed.expect("a shell");
+            }
+        }
+        self.program.signal("KILL");
     }
 
     /// `kamcmd COMMAND...`; gives what it printed.

@@ -230,19 +230,18 @@ fn one_that_is_killed_is_removed_and_comes_back() {
         return;
     }
     let place = Place::new();
-    let (daemon, mut kamailio) = pair(&place);
+    let (daemon, kamailio) = pair(&place);
     set(&daemon, "before", "1");
     become_equal(SOON, "tables", || {
         (table_here(&daemon), table_at_kamailio(&kamailio))
     });
-    kamailio.program().signal("KILL");
+    kamailio.kill();
     let theirs = format!("sip:{}", place.at(THEIRS));
     let gone = patience(Duration::from_secs(12), || {
         (!nodes(&daemon).contains(&theirs)).then_some(())
     });
     assert!(gone.is_some(), "{}", nodes(&daemon));
     set(&daemon, "meanwhile", "2");
-    drop(kamailio);
     let kamailio = Kamailio::member(&place, place.at(THEIRS), place.at(OURS));
     await_members(&daemon, &kamailio, place.at(OURS));
     become_equal(SOON, "tables", || {
