@@ -27,13 +27,22 @@ impl Kamailio {
 
     /// A member of a DMQ bus at `at`, which joins through `peer`.
     pub fn member(place: &Place, at: SocketAddr, peer: SocketAddr) -> Kamailio {
+        Kamailio::member_by(place, at, peer, "")
+    }
+
+    /// The same by TCP.
+    pub fn tcp_member(place: &Place, at: SocketAddr, peer: SocketAddr) -> Kamailio {
+        Kamailio::member_by(place, at, peer, ";transport=tcp")
+    }
+
+    fn member_by(place: &Place, at: SocketAddr, peer: SocketAddr, by: &str) -> Kamailio {
         // The kernel allows no long names of sockets.
         let socket =
             std::env::temp_dir().join(format!("switchhook-{}-{}.ctl", place.ip(), at.port()));
         let control = format!("unix:{}", socket.display());
         let defines = [
-            format!("SERVER=\"sip:{at}\""),
-            format!("NOTIFY=\"sip:{peer}\""),
+            format!("SERVER=\"sip:{at}{by}\""),
+            format!("NOTIFY=\"sip:{peer}{by}\""),
             format!("CTL=\"{control}\""),
         ];
         let mut kamailio = Kamailio::start(place, "dmq", at, &defines);

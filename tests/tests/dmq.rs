@@ -252,6 +252,39 @@ fn one_that_is_killed_is_removed_and_comes_back() {
 }
 
 #[test]
+fn members_speak_tcp_too() {
+    let _beside = beside();
+    if !has_all() {
+        return;
+    }
+    let place = Place::new();
+    let config = format!(
+        "[sip]\nlanes = 2\n[[script]]\nname = \"default\"\npath = \"GUESTS/default.wasm\"\n\
+         grants = [\"log\", \"request\", \"reply\", \"transport\", \"tm\", \"rr\", \"registrar\", \"auth\"]\n\
+         [script.config]\nauth = false\nrealm = \"example.test\"\n[[htable]]\nname = \"ht\"\n\
+         [dmq]\naddress = \"sip:{ours};transport=tcp\"\npeers = [\"sip:{theirs};transport=tcp\"]\nhtables = [\"ht\"]\nping = \"1s\"\n",
+        ours = place.at(OURS),
+        theirs = place.at(THEIRS),
+    );
+    let daemon = Setup::config(&place, &config).start();
+    let kamailio = Kamailio::tcp_member(&place, place.at(THEIRS), place.at(OURS));
+    let theirs = format!("sip:{};transport=tcp", kamailio.at());
+    let both = || sees_active(&kamailio, place.at(OURS)) && is_active_here(&daemon, &theirs);
+    assert!(
+        patience(SOON, || both().then_some(())).is_some(),
+        "{}",
+        nodes(&daemon)
+    );
+    set(&daemon, "ours", "1");
+    kamailio.rpc(&["htable.seti", "ht", "theirs", "2"]);
+    become_equal(SOON, "tables", || {
+        (table_here(&daemon), table_at_kamailio(&kamailio))
+    });
+    assert_eq!(table_here(&daemon).len(), 2);
+    daemon.stop();
+}
+
+#[test]
 fn tables_are_equal_whoever_writes() {
     let _beside = beside();
     if !has_all() {
