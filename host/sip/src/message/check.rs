@@ -5,6 +5,7 @@
 
 use super::header::HeaderId;
 use super::malformed::{Fault, Malformed};
+use super::token::is_token_byte;
 use super::{Message, Method, NameAddr, Uri};
 
 /// Those that must come once.
@@ -35,7 +36,7 @@ const fn bits(ids: &[HeaderId]) -> u128 {
 
 pub(super) fn check(msg: &Message) -> Result<(), Malformed> {
     once(msg)?;
-    msg.via()?;
+    vias(msg)?;
     msg.call_id()?;
     let cseq = msg.cseq()?;
     for (id, address) in [(HeaderId::From, msg.from()?), (HeaderId::To, msg.to()?)] {
@@ -64,6 +65,20 @@ pub(super) fn check(msg: &Message) -> Result<(), Malformed> {
     }
     if method == Method::Register {
         contacts(msg)?;
+    }
+    Ok(())
+}
+
+/// The top Via can be read, and no value of a list is without its beginning (RFC 4475 3.1.2.1).
+fn vias(msg: &Message) -> Result<(), Malformed> {
+    msg.via()?;
+    let lists = msg
+        .fields()
+        .filter(|field| field.id == HeaderId::Via && memchr::memchr(b',', field.value).is_some());
+    for value in lists.flat_map(|field| field.values()) {
+        if !value.first().copied().is_some_and(is_token_byte) {
+            return Err(Malformed::new(Fault::Via, value).of(HeaderId::Via));
+        }
     }
     Ok(())
 }

@@ -199,7 +199,7 @@ pub struct Param<'a> {
 
 /// The parameters of a Via, an address or a URI: iterates, and looks one up by name.
 ///
-/// Empty parameters (`;;`) are stepped over here; reading the Via, address or URI they stand in refuses them.
+/// Empty parameters (`;;`, or a `;` at the end) are stepped over: phones write them, and nobody reads anything into them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Params<'a> {
     rest: &'a [u8],
@@ -248,7 +248,7 @@ impl<'a> Params<'a> {
         None
     }
 
-    /// Every parameter has a name of token bytes, no quote is left open, none is empty.
+    /// Every parameter has a name of token bytes or is empty, no quote is left open.
     pub(crate) fn check(&self, fault: Fault) -> Result<(), Malformed> {
         self.walk(|_| {})
             .ok_or_else(|| Malformed::new(fault, self.rest))
@@ -260,6 +260,10 @@ impl<'a> Params<'a> {
         let mut rest = trim(self.rest);
         while let [b';', tail @ ..] = rest {
             let (param, tail) = split_param(tail)?;
+            rest = tail;
+            if trim(param).is_empty() {
+                continue;
+            }
             // `[` and `:` and a few more come bare in the names of URI parameters, and nowhere else do harm.
             let (name, value) = take_while(trim(param), |b| class(b) & PARAM != 0);
             let value = match trim_start(value) {
@@ -271,7 +275,6 @@ impl<'a> Params<'a> {
                 return None;
             }
             each(Param { name, value });
-            rest = tail;
         }
         rest.is_empty().then_some(())
     }
@@ -387,8 +390,16 @@ mod tests {
         );
         assert_eq!(params.value(b"d"), Some(&b""[..]));
         assert!(params.check(Fault::Via).is_ok());
-        assert!(Params::new(b";;").check(Fault::Via).is_err());
+        assert!(Params::new(b";=1").check(Fault::Via).is_err());
         assert!(Params::new(b";a=\"x").check(Fault::Via).is_err());
+    }
+
+    #[test]
+    fn empty_parameters_are_stepped_over() {
+        let params = Params::new(b";;a=1; ;b;");
+        assert!(params.check(Fault::Via).is_ok());
+        let names: Vec<_> = params.map(|param| param.name).collect();
+        assert_eq!(names, [b"a", b"b"]);
     }
 
     #[test]

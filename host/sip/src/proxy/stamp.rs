@@ -103,7 +103,8 @@ fn record_route(
     // What a script gave must not end the URI or begin another part of it.
     if !params.is_empty() {
         let uri = Uri::parse(value.get(1..).unwrap_or_default())?;
-        if uri.headers.is_some() || uri.user.is_some() {
+        let empty = params.split(';').any(|param| param.trim().is_empty());
+        if uri.headers.is_some() || uri.user.is_some() || empty {
             return Err(Malformed::new(Fault::Uri, params.as_bytes()).into());
         }
     }
