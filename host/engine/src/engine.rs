@@ -89,7 +89,7 @@ impl Engine {
         let dmq = config.dmq.as_ref().map(|dmq| dmq.mailbox.clone());
         let keys = RandomState::new();
         let draining = Arc::new(AtomicBool::new(false));
-        let server: Arc<str> = config.server.into();
+        let server: Arc<str> = config.server.as_str().into();
         let mut lanes = Vec::new();
         let mut counters = Vec::new();
         let (started, begun) = std::sync::mpsc::channel();
@@ -112,6 +112,7 @@ impl Engine {
                     max_transactions: limits.transactions,
                     max_branches: limits.branches,
                     max_held: limits.held,
+                    server: config.server.as_str().into(),
                 },
                 limits: limits.clone(),
                 dns: config.dns.clone(),

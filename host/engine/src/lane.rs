@@ -221,7 +221,7 @@ impl Lane {
         let message = match parsed {
             Ok(message) => message,
             Err(malformed) => {
-                return self.send_refusal(refuse(bytes, &malformed, None), &source);
+                return self.send_refusal(refuse(bytes, &malformed, None, &self.server), &source);
             }
         };
         // The bus knows copies and answers by itself: nothing of it makes a transaction.

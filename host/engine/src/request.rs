@@ -105,7 +105,8 @@ impl Lane {
         malformed: &switchhook_sip::message::Malformed,
         source: &Source,
     ) {
-        self.send_refusal(refuse(message.bytes(), malformed, None), source);
+        let refusal = refuse(message.bytes(), malformed, None, &self.server);
+        self.send_refusal(refusal, source);
     }
 
     /// Answers 503 with Retry-After, without state.

@@ -67,7 +67,7 @@ impl FrameError {
 
     /// The answer to send before the connection is closed, where one can be made of what came.
     pub fn refusal(&self, to_tag: Option<&str>) -> Option<Bytes> {
-        refuse(&self.header, &self.malformed, to_tag)
+        refuse(&self.header, &self.malformed, to_tag, "")
     }
 }
 

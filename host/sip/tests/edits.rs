@@ -344,7 +344,7 @@ fn what_cannot_be_read_is_answered_as_far_as_it_goes_and_never_if_it_may_not() {
         let error = Message::parse(text.into())
             .and_then(|msg| msg.check())
             .unwrap_err();
-        refuse(text.as_bytes(), &error, Some("us"))
+        refuse(text.as_bytes(), &error, Some("us"), "")
             .map(|answer| String::from_utf8(answer.to_vec()).unwrap())
     };
     assert_eq!(
@@ -373,7 +373,8 @@ fn a_refusal_without_a_tag_of_ours_is_the_same_for_the_same_bytes() {
         let malformed = Message::parse(text.to_owned().into())
             .and_then(|msg| msg.check())
             .unwrap_err();
-        let answer = Message::parse(refuse(text.as_bytes(), &malformed, None).unwrap()).unwrap();
+        let answer =
+            Message::parse(refuse(text.as_bytes(), &malformed, None, "").unwrap()).unwrap();
         answer.to().unwrap().tag().unwrap().to_vec()
     };
     let one = "BYE sip:b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nTo: <sip:b>\r\n\r\n";

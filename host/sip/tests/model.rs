@@ -274,7 +274,7 @@ proptest! {
             }
             Err(malformed) => {
                 let _ = malformed.to_string();
-                if let Some(answer) = refuse(&bytes, &malformed, Some("t")) {
+                if let Some(answer) = refuse(&bytes, &malformed, Some("t"), "s") {
                     let answer = Message::parse(answer).unwrap();
                     prop_assert_eq!(answer.status(), malformed.status());
                 }

@@ -237,7 +237,7 @@ fn each_of_the_others_meets_its_fate() {
         match (accept(&bytes), fate) {
             (Ok(_), Taken) => {}
             (Err(malformed), Answered(line)) => {
-                let answer = refuse(&bytes, &malformed, Some("us"))
+                let answer = refuse(&bytes, &malformed, Some("us"), "")
                     .unwrap_or_else(|| panic!("{name}: no answer"));
                 let answer = Message::parse(answer).unwrap();
                 assert_eq!(
@@ -256,7 +256,7 @@ fn each_of_the_others_meets_its_fate() {
             }
             (Err(malformed), Dropped(why)) => {
                 assert_eq!(malformed.to_string(), why, "{name}");
-                assert_eq!(refuse(&bytes, &malformed, Some("us")), None, "{name}");
+                assert_eq!(refuse(&bytes, &malformed, Some("us"), ""), None, "{name}");
             }
             (other, fate) => panic!(
                 "{name}: expected {fate:?}, got {:?}",
@@ -272,7 +272,7 @@ fn what_is_hardly_a_message_is_dropped() {
     // The collection's own extra: no version in its start line, and no Via to answer to.
     let bytes = load(&folder, "test");
     let malformed = accept(&bytes).unwrap_err();
-    assert_eq!(refuse(&bytes, &malformed, None), None);
+    assert_eq!(refuse(&bytes, &malformed, None, ""), None);
 }
 
 #[test]
@@ -535,7 +535,7 @@ fn ipv6_is_read_wherever_it_stands() {
         "request URI: expected a URI, without `<>` and without headers, got `sip:2001:db8::10`"
     );
     assert!(
-        refuse(&bytes, &malformed, None)
+        refuse(&bytes, &malformed, None, "")
             .unwrap()
             .starts_with(b"SIP/2.0 400 Bad Request-URI\r\n")
     );

@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
         Ok(msg) => msg,
         Err(malformed) => {
             let _ = malformed.to_string();
-            if let Some(answer) = refuse(bytes, &malformed, Some("t")) {
+            if let Some(answer) = refuse(bytes, &malformed, Some("t"), "s") {
                 let answer = Message::parse(answer).expect("our own answer can be read");
                 assert_eq!(answer.status(), malformed.status());
             }

@@ -166,8 +166,13 @@ const REFUSAL_LIMIT: usize = 8192;
 /// Via, or what does not begin with a method (RFC 3261 8.2.6, 17.1.1.3, 18.2; RFC 4475 3.1.2).
 ///
 /// It goes back the way the bytes came; it never makes a transaction. Without a `to_tag`, a To that has none gets one made
-/// of the bytes, so that a retransmission gets the same (RFC 3261 8.2.7).
-pub fn refuse(bytes: &[u8], malformed: &Malformed, to_tag: Option<&str>) -> Option<Bytes> {
+/// of the bytes, so that a retransmission gets the same (RFC 3261 8.2.7). `server` is its Server field, empty for none.
+pub fn refuse(
+    bytes: &[u8],
+    malformed: &Malformed,
+    to_tag: Option<&str>,
+    server: &str,
+) -> Option<Bytes> {
     let head = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'))?;
     let bytes = bytes.get(head..)?;
     let (method, rest) = take_while(bytes, is_token_byte);
@@ -208,6 +213,13 @@ pub fn refuse(bytes: &[u8], malformed: &Malformed, to_tag: Option<&str>) -> Opti
     }
     if !seen.contains(&HeaderId::Via) {
         return None;
+    }
+    if let Ok(server) = super::edit::checked_value(server.as_bytes())
+        && !server.is_empty()
+    {
+        name(&mut out, HeaderId::Server.name());
+        out.extend_from_slice(server);
+        out.extend_from_slice(b"\r\n");
     }
     finish(&mut out, b"");
     Some(out.into())

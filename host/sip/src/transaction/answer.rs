@@ -6,21 +6,27 @@ use bytes::Bytes;
 
 use super::names::Tag;
 use crate::flow::{Destination, Source};
-use crate::message::{EditError, Edits, HeaderId, Message, ResponseBuilder, View, reason_phrase};
+use crate::message::{
+    EditError, Edits, HeaderId, Message, ResponseBuilder, View, host_ip, reason_phrase,
+};
 use crate::proxy::mark_source;
 
-/// Where the answers to this request go (s.18.2.2, RFC 3581 s.4): back on the flow it came on; over UDP to the port it came from
-/// if its sender asked for that with `rport`, else to the port in its Via. `maddr` is not followed: it would let
-/// anyone aim our answers at a third party.
+/// Where the answers to this request go (s.18.2.2, RFC 3581 s.4): back on the flow it came on; over UDP to the `maddr` of its Via, else to the
+/// port it came from if its sender asked for that with `rport`, else to the port in its Via. A `maddr` that is a name, or of another
+/// family than the request came by, is not followed.
 pub fn reply_to(request: &Message, source: &Source) -> Destination {
     let mut way = source.back();
     if source.transport.is_reliable() {
         return way;
     }
-    if let Ok(via) = request.via()
-        && via.rport().is_none()
-    {
-        let port = via.port.unwrap_or(source.transport.default_port());
+    let Ok(via) = request.via() else {
+        return way;
+    };
+    let port = via.port.unwrap_or(source.transport.default_port());
+    let maddr = via.maddr().and_then(host_ip);
+    if let Some(maddr) = maddr.filter(|maddr| maddr.is_ipv4() == source.remote.is_ipv4()) {
+        way.remote = SocketAddr::new(maddr, port);
+    } else if via.rport().is_none() {
         way.remote = SocketAddr::new(source.remote.ip(), port);
     }
     way
@@ -29,6 +35,8 @@ pub fn reply_to(request: &Message, source: &Source) -> Destination {
 /// Buffers for building messages, used again and again.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
+    /// The Server field of answers made here; empty for none.
+    pub(super) server: Box<str>,
     pub(super) edits: Edits,
     pub(super) out: Vec<u8>,
 }
@@ -56,6 +64,9 @@ impl Scratch {
         let mut reply = ResponseBuilder::new(out, view, status, reason, Some(tag.as_str()));
         for (name, value) in extra {
             reply = reply.header(name, value)?;
+        }
+        if !self.server.is_empty() {
+            reply = reply.header(HeaderId::Server.name().as_bytes(), self.server.as_bytes())?;
         }
         self.out = reply.finish_vec();
         Ok(Bytes::copy_from_slice(&self.out))
@@ -122,6 +133,19 @@ mod tests {
             remote("SIP/2.0/UDP 10.0.0.1;rport;branch=z9hG4bK1", Transport::Udp),
             "192.0.2.7:40001"
         );
+    }
+
+    #[test]
+    fn a_maddr_says_where_udp_answers_go() {
+        for (maddr, expected) in [
+            ("192.0.2.8", "192.0.2.8:5070"),
+            ("192.0.2.8;rport", "192.0.2.8:5070"),
+            ("somewhere.test", "192.0.2.7:5070"),
+            ("2001:db8::8", "192.0.2.7:5070"),
+        ] {
+            let via = format!("SIP/2.0/UDP 10.0.0.1:5070;branch=z9hG4bK1;maddr={maddr}");
+            assert_eq!(remote(&via, Transport::Udp), expected, "{maddr}");
+        }
     }
 
     #[test]

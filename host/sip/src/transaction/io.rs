@@ -30,6 +30,8 @@ pub struct Config {
     pub max_branches: usize,
     /// Provisional responses of one transaction that wait for a verdict; more are dropped.
     pub max_held: usize,
+    /// The Server field of answers made here, without line breaks; empty for none.
+    pub server: Box<str>,
 }
 
 impl Default for Config {
@@ -39,6 +41,7 @@ impl Default for Config {
             max_transactions: 1 << 20,
             max_branches: 32,
             max_held: 16,
+            server: "".into(),
         }
     }
 }

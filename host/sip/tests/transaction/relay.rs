@@ -4,7 +4,7 @@ use switchhook_sip::flow::Transport;
 use switchhook_sip::message::{HeaderId, Method};
 use switchhook_sip::transaction::{Arrival, Config, Matched, Origin, Refusal};
 
-use crate::lane::{Lane, ack, invite, message, request, request_of};
+use crate::lane::{Lane, ack, cancel, invite, message, request, request_of};
 
 #[test]
 fn a_call_goes_through_and_nothing_is_left() {
@@ -457,5 +457,30 @@ fn a_2xx_of_the_scripts_own_and_one_of_a_branch_do_not_get_mixed_up() {
     told.sort();
     assert_eq!(told, ["202 -> alice", "CANCEL -> bob"]);
     lane.answers("bob", Method::Cancel, 200);
+    lane.rests();
+}
+
+#[test]
+fn answers_made_here_name_the_server() {
+    let config = Config {
+        server: "switchhook-test".into(),
+        ..Config::default()
+    };
+    let mut lane = Lane::with(Transport::Udp, Transport::Udp, config);
+    let server = |lane: &Lane| {
+        let heard = lane.heard();
+        let server = heard.header(HeaderId::Server).map(<[u8]>::to_vec);
+        (heard.status(), server)
+    };
+    let ours = Some(b"switchhook-test".to_vec());
+    lane.forwards(&invite(), &["bob"]);
+    assert_eq!(server(&lane), (100, ours.clone()));
+    lane.says("bob", 180);
+    assert_eq!(server(&lane), (180, None), "not in what others said");
+    lane.receives(&cancel());
+    assert_eq!(server(&lane), (200, ours.clone()));
+    lane.wait(64_000);
+    assert_eq!(server(&lane), (487, ours));
+    lane.receives(&ack());
     lane.rests();
 }

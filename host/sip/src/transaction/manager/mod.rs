@@ -115,6 +115,10 @@ enum Due {
 impl<X> Manager<X> {
     /// A manager without transactions. `seed` keys its hashes and the names it gives: random, another for each lane and start.
     pub fn new(now: Instant, seed: [u64; 4], config: Config) -> Manager<X> {
+        let scratch = Scratch {
+            server: config.server.clone(),
+            ..Scratch::default()
+        };
         Manager {
             clock: Clock::new(now),
             present: Time(0),
@@ -128,7 +132,7 @@ impl<X> Manager<X> {
             outputs: VecDeque::new(),
             serial: 0,
             fresh: Fresh::default(),
-            scratch: Scratch::default(),
+            scratch,
         }
     }
 
