@@ -152,7 +152,7 @@ pub enum Output<X> {
         origin: Origin,
     },
     /// Decide on a response, now or later, with [`pass`](super::Manager::pass) or [`withhold`](super::Manager::withhold). Once a final response is
-    /// out the question is void, except about a 2xx to INVITE.
+    /// out the question is void, except about a 2xx to INVITE. Copies of a 2xx that was let go follow it, as it went.
     Reply {
         /// The transaction.
         key: Key,
@@ -162,8 +162,6 @@ pub enum Output<X> {
         id: ReplyId,
         /// The response as it came, its top Via (ours) still there.
         message: Arc<Message>,
-        /// Whether it is one more copy of a 2xx to INVITE that went upstream before.
-        again: bool,
     },
     /// An address of a branch failed before it answered, or with 503, and there are others (RFC 3263 s.4.3). Send the request to the
     /// next one with [`retry`](super::Manager::retry), now or later, or end the branch with [`give_up`](super::Manager::give_up).

@@ -36,7 +36,21 @@ pub(super) struct Leg {
     /// When the target's wait for a final response is over, which ringing does not prolong.
     pub(super) answer: Option<Time>,
     pub(super) timer: Option<(Time, TimerId)>,
+    /// The 2xx to INVITE that the caller let go, as far as they are remembered.
+    passed: Vec<Passed>,
 }
+
+/// A 2xx to INVITE that the caller let go: its copies are no news.
+#[derive(Debug)]
+struct Passed {
+    /// Of its To tag: another tag is another callee's answer (RFC 3261 s.13.2.2.4).
+    tag: u64,
+    /// As it went upstream; nothing where it went as it came.
+    bytes: Bytes,
+}
+
+/// So many callees of one branch are remembered; the copies of others are asked about.
+const REMEMBERED: usize = 4;
 
 /// Where a branch belongs.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +130,21 @@ impl Leg {
             give_up: [first, share, answer, c].into_iter().flatten().min(),
             answer,
             timer: None,
+            passed: Vec::new(),
         }
+    }
+
+    /// A 2xx to INVITE with that To tag goes upstream so; as it came where there are no bytes.
+    pub(super) fn remember(&mut self, tag: u64, bytes: Bytes) {
+        if self.passed.len() < REMEMBERED {
+            self.passed.push(Passed { tag, bytes });
+        }
+    }
+
+    /// How the 2xx with that To tag went upstream, if the caller let one go.
+    pub(super) fn remembered(&self, tag: u64) -> Option<Bytes> {
+        let known = self.passed.iter().find(|passed| passed.tag == tag)?;
+        Some(known.bytes.clone())
     }
 
     /// Whether its transport needs no retransmissions.

@@ -53,7 +53,6 @@ pub(crate) struct Question {
     pub(crate) id: ReplyId,
     pub(crate) branch: usize,
     pub(crate) status: u16,
-    pub(crate) again: bool,
     pub(crate) message: Arc<Message>,
 }
 
@@ -348,13 +347,11 @@ impl Lane {
                     branch,
                     id,
                     message,
-                    again,
                     ..
                 } => self.questions.push(Question {
                     id,
                     branch,
                     status: message.status(),
-                    again,
                     message,
                 }),
                 Output::NextAddress { key, failed } => self.asked_on.push((key, failed)),

@@ -1,7 +1,7 @@
 //! Routes that are asked: failures and replies, answered at once or much later, whatever happens meanwhile.
 
 use switchhook_sip::flow::Transport;
-use switchhook_sip::message::{Edits, HeaderId, Method};
+use switchhook_sip::message::{Edits, HeaderId, Message, Method, response};
 use switchhook_sip::transaction::{Arms, Config, Origin, Refusal};
 
 use crate::lane::{Lane, ack, cancel, invite, request};
@@ -142,7 +142,7 @@ fn the_reply_route_sees_each_response_and_lets_it_go() {
     assert_eq!(statuses, [180, 200]);
     assert_eq!(lane.questions[0].message.values(HeaderId::Via).count(), 2);
     for question in std::mem::take(&mut lane.questions) {
-        assert_eq!((question.branch, question.again), (0, false));
+        assert_eq!(question.branch, 0);
         lane.tm.pass(lane.now, question.id, None).unwrap();
     }
     lane.drain();
@@ -232,21 +232,43 @@ fn a_branch_whose_failure_is_withheld_has_said_nothing() {
 }
 
 #[test]
-fn copies_of_a_2xx_are_asked_about_as_such_and_dropped_before_the_first_verdict() {
+fn copies_of_a_2xx_follow_it_as_it_went_and_another_callees_2xx_is_asked_about() {
     let mut lane = Lane::new();
     lane.forwards_armed(&invite(), &["bob"], REPLIES);
     lane.says("bob", 200);
     lane.says("bob", 200);
     let first = lane.questions.pop().unwrap();
-    assert!(lane.questions.is_empty() && !first.again);
-    lane.tm.pass(lane.now, first.id, None).unwrap();
-    lane.says("bob", 200);
-    let copy = lane.questions.pop().unwrap();
-    assert!(copy.again);
-    lane.told();
-    lane.tm.pass(lane.now, copy.id, None).unwrap();
+    assert!(
+        lane.questions.is_empty(),
+        "its copy came before the verdict"
+    );
+    let mut edits = Edits::default();
+    edits
+        .append_field(&first.message, b"X-Seen", b"once")
+        .unwrap();
+    lane.tm.pass(lane.now, first.id, Some(&mut edits)).unwrap();
     lane.drain();
+    let went = lane.heard();
+    lane.told();
+    lane.says("bob", 200);
+    assert!(lane.questions.is_empty());
     assert_eq!(lane.told(), ["200 -> alice"]);
+    assert_eq!(lane.heard().bytes(), went.bytes());
+    // Downstream of bob the call was forked, and somebody else answers it too.
+    let sent = lane.last("bob", Method::Invite);
+    let other = response(&sent, 200, "OK", Some("other")).finish();
+    let other = Message::parse(other).unwrap();
+    for _ in 0..2 {
+        lane.tm.on_response(lane.now, &other);
+        lane.drain();
+    }
+    let question = lane.questions.pop().unwrap();
+    lane.tm.pass(lane.now, question.id, None).unwrap();
+    lane.questions.clear();
+    lane.tm.on_response(lane.now, &other);
+    lane.drain();
+    assert!(lane.questions.is_empty());
+    assert_eq!(lane.told(), ["200 -> alice", "200 -> alice"]);
     lane.rests();
 }
 
@@ -432,11 +454,10 @@ fn questions_nobody_answered_do_not_keep_a_2xx_and_its_copies_back() {
     lane.says("bob", 200);
     let question = lane.questions.pop().unwrap();
     lane.tm.pass(lane.now, question.id, None).unwrap();
+    let asked = lane.questions.len();
     for _ in 0..3 {
         lane.says("bob", 200);
-        let copy = lane.questions.pop().unwrap();
-        assert!(copy.again);
-        lane.tm.pass(lane.now, copy.id, None).unwrap();
+        assert_eq!(lane.questions.len(), asked);
     }
     assert_eq!(lane.tm.usage().held, 0);
     lane.rests();

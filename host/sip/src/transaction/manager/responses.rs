@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::Manager;
+use super::verdicts::to_tag;
 use crate::message::{HeaderId, Message, Method};
 use crate::transaction::best::{Final, best, with_all_challenges};
 use crate::transaction::cell::Context;
@@ -146,6 +147,16 @@ impl<X> Manager<X> {
         let (Some(cell), Some(leg)) = (self.cells.get(id), self.legs.get_mut(leg_id)) else {
             return;
         };
+        if success
+            && progress == Progress::Settled
+            && let Some(went) = leg.remembered(self.keys.hash_one(to_tag(response)))
+        {
+            let bytes = Some(went).filter(|went| !went.is_empty());
+            if let Some(bytes) = bytes.or_else(|| self.relayed(id, response)) {
+                self.accept(now, id, status, bytes);
+            }
+            return;
+        }
         if wanted && cell.arms.replies {
             if progress == Progress::Open {
                 leg.progress = Progress::Asked;

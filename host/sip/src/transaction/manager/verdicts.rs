@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::{Held, Manager};
 use crate::message::{Edits, Message, View};
 use crate::transaction::best::Final;
@@ -65,7 +67,6 @@ impl<X> Manager<X> {
             branch: number,
             id: ReplyId(reply),
             message,
-            again,
         });
         self.touch(id);
     }
@@ -122,6 +123,8 @@ impl<X> Manager<X> {
         let held = self.held.get(reply.0).ok_or(Refusal::Gone)?;
         let cell = self.cells.get_mut(held.cell).ok_or(Refusal::Gone)?;
         let came = held.message.status();
+        let tag = self.keys.hash_one(to_tag(&held.message));
+        let edited = edits.as_ref().is_some_and(|edits| !edits.is_empty());
         let status = match &edits {
             Some(edits) => View::new(&held.message, edits).status(),
             None => came,
@@ -152,6 +155,9 @@ impl<X> Manager<X> {
             200..300 => {
                 if !again {
                     self.close(leg, id);
+                }
+                if let Some(leg) = self.legs.get_mut(leg) {
+                    leg.remember(tag, if edited { bytes.clone() } else { Bytes::new() });
                 }
                 self.accept(now, id, status, bytes);
             }
@@ -186,4 +192,9 @@ impl<X> Manager<X> {
         }
         self.touch(held.cell);
     }
+}
+
+/// What tells the answers of several callees apart.
+pub(super) fn to_tag(response: &Message) -> Option<&[u8]> {
+    response.to().ok().and_then(|to| to.tag())
 }
