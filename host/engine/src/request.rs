@@ -78,6 +78,9 @@ impl Lane {
             self.counters.draining.count();
             return self.unavailable(&message, &source);
         }
+        if message.method() == Method::Register && twin.is_some_and(|twin| self.is_answered(twin)) {
+            return self.refuse_merged(&message, &source);
+        }
         let generation = Arc::clone(self.pool.current());
         let mut edits = Edits::default();
         // The Via was read before, so this can only fail for an address that does not fit: impossible.
@@ -107,6 +110,27 @@ impl Lane {
     ) {
         let refusal = refuse(message.bytes(), malformed, None, &self.server);
         self.send_refusal(refusal, source);
+    }
+
+    /// Whether we were who answered that request.
+    fn is_answered(&self, key: Key) -> bool {
+        self.tm.data(key).is_some_and(|twin| twin.answered_here)
+    }
+
+    /// Whether we are who answers that request: we did, or may yet, as it went nowhere else.
+    fn is_for_us(&self, key: Key) -> bool {
+        self.tm
+            .data(key)
+            .is_some_and(|twin| twin.answered_here || twin.branches == 0)
+    }
+
+    /// A copy that took another way here is no further request to a UAS (RFC 3261 8.2.2.2). A proxy lets it pass: a spiral, or the next try
+    /// of a proxy before us, looks the same. So a REGISTER is refused before the script can save it twice, any other request when
+    /// the script accepts it.
+    fn refuse_merged(&mut self, message: &Message, source: &Source) {
+        if let Some((bytes, destination)) = self.render_answer(message, source, &merged(), false) {
+            self.send(destination, bytes);
+        }
     }
 
     /// Answers 503 with Retry-After, without state.
@@ -169,8 +193,11 @@ impl Lane {
                 Decision::Relay { .. } | Decision::Forward | Decision::Respond(_)
             )
         });
+        let mut relayed = false;
         match outcome {
-            Ok(Outcome::Done) if decided => self.carry_out(now, &mut request, event, decisions),
+            Ok(Outcome::Done) if decided => {
+                relayed = self.carry_out(now, &mut request, event, decisions);
+            }
             Ok(Outcome::Done) => {
                 if request.kind != Kind::Ack {
                     self.counters.undecided.count();
@@ -191,7 +218,7 @@ impl Lane {
             }
             Err(_) => self.error_reply(now, &mut request),
         }
-        if let Some(key) = request.key {
+        if let Some(key) = request.key.filter(|_| !relayed) {
             self.release(now, key);
         }
     }
@@ -208,14 +235,16 @@ impl Lane {
         self.respond(now, request, &answer, false);
     }
 
+    /// Says whether the transaction is a relay's now, which may wait for the DNS or a guest and releases it when it is sent.
     fn carry_out(
         &mut self,
         now: Instant,
         request: &mut Request,
         mut event: Box<Event>,
         decisions: Vec<Decision>,
-    ) {
+    ) -> bool {
         let mut settings = Settings::default();
+        let mut relayed = false;
         for decision in decisions {
             match decision {
                 Decision::Respond(answer) => {
@@ -227,8 +256,9 @@ impl Lane {
                 Decision::Forward => self.forward(now, request, &mut event, &settings),
                 Decision::Relay { targets, order } => {
                     let Some(key) = self.open(now, request) else {
-                        return;
+                        return relayed;
                     };
+                    relayed = true;
                     self.keep(key, &mut event, &settings);
                     let relay = Relay::new(
                         key,
@@ -250,6 +280,7 @@ impl Lane {
         if let Some(key) = request.key {
             self.keep(key, &mut event, &settings);
         }
+        relayed
     }
 
     /// Puts what the route left behind into its transaction.
@@ -293,16 +324,9 @@ impl Lane {
         if request.kind == Kind::Ack {
             return;
         }
-        let merged = request.merged.and_then(|twin| self.tm.data(twin));
-        if answer.status < 300 && merged.is_some_and(|twin| twin.answered_here) {
-            let refusal = Answer {
-                status: 482,
-                reason: "Merged Request".to_owned(),
-                headers: Vec::new(),
-                body: None,
-            };
+        if answer.status < 300 && request.merged.is_some_and(|twin| self.is_for_us(twin)) {
             request.merged = None;
-            return self.respond(now, request, &refusal, force_rport);
+            return self.respond(now, request, &merged(), force_rport);
         }
         let stateful = request.kind == Kind::Plain && wants_state(&request.message, answer.status);
         if request.key.is_none() && stateful && self.open(now, request).is_none() {
@@ -320,6 +344,15 @@ impl Lane {
             }
             None => self.respond_without(&request.message, &request.source, answer, force_rport),
         }
+    }
+}
+
+fn merged() -> Answer {
+    Answer {
+        status: 482,
+        reason: "Merged Request".to_owned(),
+        headers: Vec::new(),
+        body: None,
     }
 }
 

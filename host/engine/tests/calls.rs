@@ -292,3 +292,52 @@ fn while_it_drains_only_dialogs_go_on() {
     alice.status(200);
     site.engine.stop();
 }
+
+#[test]
+fn a_request_that_took_two_ways_here_is_refused_the_second_time() {
+    // A registrar in one line: it accepts everything.
+    let wat = r#"
+        (import "switchhook:script/tm@0.1.0" "reply"
+            (func $reply (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))"#;
+    let routes = r#"
+        (func (export "switchhook:script/request-route@0.1.0#on-request") (result i32)
+            call $begin
+            (call $reply (i32.const 200) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+                (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 128))
+            (call $done))"#;
+    let guest = support::guest(&["request-route"], wat, routes);
+    let site = Site::running(support::Plan::default(), &guest);
+    let alice = Phone::new("alice");
+    for (method, calls) in [("REGISTER", 1), ("MESSAGE", 3)] {
+        let request = alice.request(method, "sip:127.0.0.1", method, "");
+        alice.send(site.udp, &request);
+        alice.status(200);
+        alice.send(site.udp, &request.replace("z9hG4bK-", "z9hG4bK-other-"));
+        alice.status(482);
+        // The script is not asked about the REGISTER, which it might save twice.
+        site.counts("guest.calls", calls);
+    }
+    site.engine.stop();
+}
+
+#[test]
+fn a_spiral_is_no_merged_request() {
+    let site = Site::new();
+    let (alice, bob, carol) = (Phone::new("alice"), Phone::new("bob"), Phone::new("carol"));
+    let first = alice.request("MESSAGE", &bob.uri(), "s1", "");
+    alice.send(site.udp, &first);
+    let at_bob = bob.gets("MESSAGE");
+    // Bob sends it on to carol, through us.
+    let on = first
+        .replace(
+            &format!("MESSAGE {}", bob.uri()),
+            &format!("MESSAGE {}", carol.uri()),
+        )
+        .replace("z9hG4bK-", "z9hG4bK-bob-");
+    bob.send(site.udp, &on);
+    let at_carol = carol.gets("MESSAGE");
+    carol.answer(site.udp, &at_carol, 200);
+    bob.answer(site.udp, &at_bob, 202);
+    site.counts("replies.sent.4xx", 0);
+    site.engine.stop();
+}
