@@ -7,6 +7,9 @@
     reason = "a test's helpers fail as its tests do"
 )]
 
+#[path = "../../../script/tests/support/guest.rs"]
+mod small;
+
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,8 +19,6 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
-use wit_component::{StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
 
 /// Long enough for a busy machine; no test waits so long unless it fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -310,27 +311,9 @@ pub fn logging_router() -> Vec<u8> {
 }
 
 fn guest(imports: &str, number: i32) -> Vec<u8> {
-    let module = format!(
-        r#"(module
-            {imports}
-            (memory (export "memory") 1)
-            (global i32 (i32.const {number}))
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
-            ;; result<outcome, string>: ok(done)
-            (func (export "switchhook:script/request-route@0.1.0#on-request") (result i32)
-                (i32.store8 (i32.const 16) (i32.const 0))
-                (i32.store8 (i32.const 20) (i32.const 0))
-                (i32.const 16)))"#
+    let route = format!(
+        r#"(global i32 (i32.const {number}))
+        (func (export "switchhook:script/request-route@0.1.0#on-request") (result i32) (call $done))"#
     );
-    let mut module = wat::parse_str(module).unwrap();
-    let mut resolve = Resolve::default();
-    resolve
-        .push_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit"))
-        .unwrap();
-    let world = "package test:guests;\nworld guest { include switchhook:script/imports@0.1.0;\n\
-                 export switchhook:script/request-route@0.1.0; }";
-    let package = resolve.push_str("world.wit", world).unwrap();
-    let world = resolve.select_world(&[package], Some("guest")).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    module
+    small::guest(&["request-route"], imports, &route)
 }

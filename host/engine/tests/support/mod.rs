@@ -6,10 +6,12 @@
     reason = "each test file takes what it needs"
 )]
 
+#[path = "../../../script/tests/support/guest.rs"]
+mod guest;
+
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,8 +26,8 @@ use switchhook_sip::proxy::{LoopKey, Own};
 use switchhook_sip::registrar;
 use switchhook_sip::transaction::Timers;
 use switchhook_store::{Htables, LocationLimits, Locations};
-use wit_component::{StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
+
+pub use guest::guest;
 
 /// Longer than anything here takes; a test that waits so long has failed.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -86,43 +88,6 @@ pub fn router(status: u16) -> Vec<u8> {
             (call $done))"#
     );
     guest(&["request-route", "failure-route"], ROUTER, &routes)
-}
-
-/// A core module with the contract's metadata, beside memory, allocator and `$done`.
-pub fn guest(exports: &[&str], imports: &str, wat: &str) -> Vec<u8> {
-    let module = format!(
-        r#"(module
-            {imports}
-            (memory (export "memory") 2)
-            (global $next (mut i32) (i32.const 65536))
-            (func $alloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-                (local $at i32)
-                (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
-                (global.set $next (i32.add (local.get $at) (local.get 3)))
-                (local.get $at))
-            (func $begin (global.set $next (i32.const 65536)))
-            (func $done (result i32)
-                (i32.store8 (i32.const 16) (i32.const 0))
-                (i32.store8 (i32.const 20) (i32.const 0))
-                (i32.const 16))
-            {wat})"#
-    );
-    let mut module = wat::parse_str(module).unwrap();
-    let mut resolve = Resolve::default();
-    resolve
-        .push_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit"))
-        .unwrap();
-    let exports: String = exports
-        .iter()
-        .map(|name| format!("export switchhook:script/{name}@0.1.0;\n"))
-        .collect();
-    let world = format!(
-        "package test:guests;\nworld guest {{ include switchhook:script/imports@0.1.0;\n{exports} }}"
-    );
-    let package = resolve.push_str("world.wit", &world).unwrap();
-    let world = resolve.select_world(&[package], Some("guest")).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    module
 }
 
 /// An engine under test.
@@ -431,7 +396,11 @@ pub struct TcpPhone {
 
 impl TcpPhone {
     pub fn new(to: SocketAddr) -> TcpPhone {
-        let stream = TcpStream::connect(to).unwrap();
+        TcpPhone::of(TcpStream::connect(to).unwrap())
+    }
+
+    /// A phone that was connected to.
+    pub fn of(stream: TcpStream) -> TcpPhone {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         TcpPhone {
             stream,
