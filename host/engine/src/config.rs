@@ -50,6 +50,9 @@ pub struct EngineLimits {
     pub suspended: usize,
     /// Seconds in Retry-After of a 503.
     pub retry_after: u32,
+    /// Longest request sent over UDP, in bytes, where TCP is possible (RFC 3261 18.1.1); 0 for any length. A longer one goes by
+    /// TCP, and by UDP after all where that fails.
+    pub udp_request: usize,
     /// Contacts taken out in one batch when their time is over.
     pub expired: usize,
     /// How often expired contacts are looked for.
@@ -67,6 +70,7 @@ impl Default for EngineLimits {
             held: 16,
             suspended: 16384,
             retry_after: 5,
+            udp_request: 1300,
             expired: 256,
             housekeeping: Duration::from_secs(1),
         }

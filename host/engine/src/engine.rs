@@ -18,6 +18,7 @@ use crate::background::{Back, Background};
 use crate::config::EngineConfig;
 use crate::dmq::{self, Mailbox};
 use crate::lane::{Lane, Mail};
+use crate::length::Unconnected;
 use crate::resolve::supported;
 use crate::stats::{LaneCounters, Stats};
 
@@ -288,6 +289,7 @@ fn lane(parts: LaneParts) -> Result<Lane, StartError> {
         services: parts.services,
         supported,
         random: 0,
+        unconnected: Unconnected::default(),
         background: parts.background,
         tasks: JoinSet::new(),
         parked: std::collections::HashMap::new(),

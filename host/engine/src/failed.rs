@@ -24,6 +24,11 @@ impl Lane {
         if bytes.starts_with(b"SIP/") {
             return self.reply_failed(bytes, destination, error);
         }
+        if destination.transport == Transport::Tcp
+            && matches!(error, Failure::ConnectTimeout | Failure::System(_))
+        {
+            self.unconnected.insert(now, destination.remote);
+        }
         let origin = top_branch(bytes).and_then(|branch| self.tm.origin(branch, method(bytes)));
         let Some(origin) = origin else {
             return;

@@ -32,6 +32,7 @@ use crate::config::EngineLimits;
 use crate::context::Context;
 use crate::dmq::Mailbox;
 use crate::guest::{Done, Job, Waiting};
+use crate::length::Unconnected;
 use crate::stats::LaneCounters;
 
 /// Mail taken in one go.
@@ -65,6 +66,8 @@ pub(crate) struct Lane {
     pub(crate) supported: Supported,
     /// Counts look-ups: hashed, it chooses among equal servers.
     pub(crate) random: u64,
+    /// Peers that took no connection for a request too long for UDP.
+    pub(crate) unconnected: Unconnected,
     pub(crate) pool: Pool,
     pub(crate) background: Background,
     /// Guests that wait in a host call, and questions to the DNS.
@@ -285,7 +288,6 @@ impl Lane {
                     branch,
                     id,
                     message,
-                    again: _,
                 } => match self.reply_source {
                     Some(source) => self.onreply(now, key, branch, id, message, source),
                     None => {

@@ -21,6 +21,7 @@ use crate::context::Spare;
 use crate::forward::Problem;
 use crate::guest::{Done, Ended, Job};
 use crate::lane::Lane;
+use crate::length::WRITTEN;
 use crate::request::Settings;
 use crate::resolve::{Answer, Hops, Place, Search, place};
 
@@ -77,6 +78,8 @@ pub(crate) struct Leg {
     others: VecDeque<Hop>,
     /// The request as it was before it was written for its address; only where there are others.
     unwritten: Option<Current>,
+    /// It is too long for UDP and was sent to TCP.
+    long: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -211,11 +214,12 @@ impl Leg {
             target: self.target.clone(),
             index: self.index,
             current: self.unwritten.take()?,
-            next_hop: None,
+            next_hop: self.next_hop.clone(),
             breadth: None,
             stage: Stage::Address(next),
             others: std::mem::take(&mut self.others),
             unwritten: None,
+            long: self.long,
         })
     }
 }
@@ -292,6 +296,7 @@ impl Lane {
             stage: Stage::BranchRoute,
             others: VecDeque::new(),
             unwritten: None,
+            long: false,
         };
         let uri = leg.target.uri.as_bytes();
         if uri != leg.current.view().request_uri() {
@@ -322,7 +327,7 @@ impl Lane {
                 }
             },
             Stage::Address(hop) => {
-                match self.write(&relay.way, leg, hop) {
+                match self.write(now, &relay.way, leg, hop) {
                     Ok(()) => {}
                     Err(problem) => match leg.others.pop_front() {
                         Some(next) => leg.stage = Stage::Address(next),
@@ -475,7 +480,7 @@ impl Lane {
     }
 
     /// Writes what belongs to the way it leaves by: Record-Route and Via (RFC 3261 16.6 steps 4 and 8).
-    fn write(&mut self, way: &Way, leg: &mut Leg, hop: Hop) -> Result<(), Problem> {
+    fn write(&mut self, now: Instant, way: &Way, leg: &mut Leg, hop: Hop) -> Result<(), Problem> {
         let (transport, remote) = (hop.transport, hop.address);
         let id = match way {
             Way::Stateful(_) => Some(self.tm.next_branch()),
@@ -497,7 +502,13 @@ impl Lane {
             .locals()
             .iter()
             .find(|ours| ours.transport == source.transport && ours.address == source.local);
-        if !leg.others.is_empty() {
+        // What is not near the limit needs no look; nor does what has no other way.
+        let near = leg.current.message.bytes().len() + WRITTEN > self.limits.udp_request;
+        let stream = match near && !leg.long && leg.target.flow.is_none() {
+            true => self.by_stream(now, hop, leg.next_hop.as_deref()),
+            false => None,
+        };
+        if !leg.others.is_empty() || stream.is_some() {
             leg.unwritten = Some(leg.current.clone());
         }
         let Current { message, edits, .. } = &mut leg.current;
@@ -526,6 +537,19 @@ impl Lane {
             local: Some(local.address),
             flow: leg.target.flow,
         };
+        if let Some(stream) = stream {
+            self.scratch.clear();
+            leg.current.view().render(&mut self.scratch);
+            if self.scratch.len() > self.limits.udp_request
+                && let Some(unwritten) = leg.unwritten.take()
+            {
+                leg.current = unwritten;
+                leg.long = true;
+                leg.others.push_front(hop);
+                leg.stage = Stage::Address(stream);
+                return Ok(());
+            }
+        }
         leg.stage = Stage::OnsendRoute(destination, id);
         Ok(())
     }

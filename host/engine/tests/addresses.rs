@@ -10,9 +10,10 @@
 
 mod support;
 
+use std::net::TcpListener;
 use std::time::Duration;
 
-use support::{Phone, Plan, Site, name_server, text};
+use support::{Phone, Plan, Site, TcpPhone, answer, name_server, text};
 use switchhook_sip::message::HeaderId;
 use switchhook_sip::transaction::Timers;
 
@@ -113,5 +114,58 @@ fn the_failure_route_comes_when_no_address_is_left() {
     carol.answer(site.udp, &invite, 200);
     alice.status(200);
     site.counts("relay.next_address", 1);
+    site.engine.stop();
+}
+
+/// A header line that no datagram should carry.
+fn long() -> String {
+    format!("X-Long: {}\r\n", "long ".repeat(250))
+}
+
+#[test]
+fn a_request_too_long_for_a_datagram_goes_by_tcp() {
+    let site = Site::new();
+    let (alice, bob) = (Phone::new("alice"), Phone::new("bob"));
+    let listener = TcpListener::bind(bob.address).unwrap();
+    alice.send(
+        site.udp,
+        &alice.request("INVITE", &bob.uri(), "l1", &long()),
+    );
+    alice.status(100);
+    let mut by_tcp = TcpPhone::of(listener.accept().unwrap().0);
+    let invite = by_tcp.receive();
+    assert_eq!(invite.via().unwrap().transport, b"TCP");
+    assert_eq!(
+        invite.values(HeaderId::RecordRoute).count(),
+        2,
+        "both sides of us: {}",
+        text(&invite)
+    );
+    by_tcp.send(&answer(&invite, 200, &bob.uri()));
+    alice.status(200);
+    // One that fits stays as it is.
+    alice.send(site.udp, &alice.request("INVITE", &bob.uri(), "l2", ""));
+    alice.status(100);
+    assert_eq!(bob.gets("INVITE").via().unwrap().transport, b"UDP");
+    site.engine.stop();
+}
+
+#[test]
+fn a_peer_without_tcp_gets_its_long_requests_by_udp_after_all() {
+    let site = Site::new();
+    let (alice, bob) = (Phone::new("alice"), Phone::new("bob"));
+    for (call, tried) in [("l3", 1), ("l4", 1)] {
+        alice.send(
+            site.udp,
+            &alice.request("INVITE", &bob.uri(), call, &long()),
+        );
+        alice.status(100);
+        let invite = bob.gets("INVITE");
+        assert_eq!(invite.via().unwrap().transport, b"UDP");
+        bob.answer(site.udp, &invite, 200);
+        alice.status(200);
+        // The second time nobody tries a connection again.
+        site.counts("relay.next_address", tried);
+    }
     site.engine.stop();
 }

@@ -105,6 +105,9 @@ pub(crate) struct Udp {
     pub(crate) buffer: Size,
     /// Datagrams that wait for a full socket buffer; when full the newest is dropped and counted as failed.
     pub(crate) queue: u32,
+    /// The longest request that is sent over UDP where a TCP listener is there too (RFC 3261 18.1.1); a longer one goes by TCP, and by UDP after
+    /// all where that fails. 0 sends everything that is for UDP over UDP.
+    pub(crate) max_request: Size,
 }
 
 impl Default for Udp {
@@ -112,6 +115,7 @@ impl Default for Udp {
         Self {
             buffer: Size::mib(4),
             queue: 4096,
+            max_request: Size(1300),
         }
     }
 }

@@ -314,6 +314,7 @@ fn engine_limits(sip: &Sip, lanes: usize) -> EngineLimits {
     EngineLimits {
         transactions: (sip.max_transactions as usize).div_ceil(lanes),
         branches: sip.max_branches.into(),
+        udp_request: sip.udp.max_request.bytes(),
         ..EngineLimits::default()
     }
 }
