@@ -24,7 +24,7 @@ pub struct Limits {
     pub min_expires: Duration,
     /// Who asks for more gets this.
     pub max_expires: Duration,
-    /// Contacts of one address of record; beyond: 403.
+    /// Contacts of one address of record; who adds one beyond: 403.
     pub max_contacts: usize,
 }
 
@@ -174,6 +174,7 @@ impl<'a> Register<'a> {
         limits: &Limits,
     ) -> Result<Saved, Answer> {
         let mut saved = Saved::Queried;
+        let before = bindings.len();
         // Which of `bindings` this request made itself: those are not held against its own CSeq.
         let mut made = vec![false; bindings.len()];
         for contact in contacts {
@@ -214,7 +215,8 @@ impl<'a> Register<'a> {
                 (None, None) => {}
             }
         }
-        if saved == Saved::Updated && bindings.len() > limits.max_contacts {
+        // Where the limit was lowered, those that are there may stay and be refreshed.
+        if bindings.len() > limits.max_contacts.max(before) {
             return Err(Answer::because(403, "Too Many Contacts"));
         }
         Ok(saved)

@@ -279,6 +279,22 @@ fn one_bad_contact_refuses_all() {
 }
 
 #[test]
+fn a_lower_limit_refuses_further_contacts_and_keeps_those_that_are_there() {
+    let mut site = Site::new();
+    let mut desk = phone("desk");
+    site.registers(&mut desk, &["Contact: <sip:a@h1>, <sip:a@h2>, <sip:a@h3>"]);
+    site.limits.max_contacts = 1;
+    answered(&site.registers(&mut desk, &["Contact: <sip:a@h2>"]), 200);
+    answered(&site.registers(&mut desk, &["Contact: <sip:a@h4>"]), 403);
+    let exchange = "Contact: <sip:a@h1>;expires=0, <sip:a@h4>";
+    answered(&site.registers(&mut desk, &[exchange]), 200);
+    let fewer = "Contact: <sip:a@h2>;expires=0, <sip:a@h4>;expires=0";
+    answered(&site.registers(&mut desk, &[fewer]), 200);
+    answered(&site.registers(&mut desk, &["Contact: <sip:a@h4>"]), 403);
+    assert_eq!(site.contacts(), ["sip:a@h3"]);
+}
+
+#[test]
 fn a_contact_twice_in_one_request_is_one() {
     let mut site = Site::new();
     let outcome = site.registers(
