@@ -3,6 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use support::{Site, router};
 
@@ -149,17 +150,16 @@ fn tables_are_read_and_written() {
     );
     assert_eq!(daemon.rpc(&["htable.list"])[0]["items"], 4);
 
-    let page = daemon.rpc(&["htable.dump", "table=blocked", "limit=2"]);
-    let keys: Vec<_> = page["items"]
-        .as_array()
-        .unwrap()
+    let page = daemon.rpc(&["htable.dump", "table=blocked", "limit=3"]);
+    let after = format!("after={}", page["next"].as_str().unwrap());
+    let rest = daemon.rpc(&["htable.dump", "table=blocked", &after]);
+    let keys: BTreeSet<_> = [&page, &rest]
         .iter()
+        .flat_map(|page| page["items"].as_array().unwrap())
         .map(|item| item["key"].as_str().unwrap())
         .collect();
-    assert_eq!(
-        (keys, page["next"].as_str()),
-        (vec!["0049", "5060"], Some("5060"))
-    );
+    assert_eq!(page["items"].as_array().unwrap().len(), 3);
+    assert_eq!((keys.len(), &rest["next"]), (4, &Value::Null));
     let all = site.says(&[
         "rpc",
         "--socket",

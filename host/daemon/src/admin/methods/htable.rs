@@ -31,7 +31,7 @@ struct Set {
 #[derive(Deserialize)]
 struct Dump {
     table: String,
-    after: Option<Text>,
+    after: Option<String>,
     limit: Option<usize>,
 }
 
@@ -124,7 +124,7 @@ pub(super) fn add(registry: &mut Registry<Daemon>) {
     registry.add(
         "htable.dump",
         params,
-        "A page of a table, by key: {items, next}.",
+        "A page of a table: {items, next}.",
         |daemon: &Daemon, args: Dump| dump(daemon, args),
     );
 }
@@ -160,10 +160,12 @@ fn dump(
         limit,
     }: Dump,
 ) -> Result<Paged, Fault> {
-    let mut page = Page::new(after.map(String::from), limit)?;
-    find(daemon, &table)?.each(Instant::now(), |key, value, ttl| {
-        page.slot(key, || (to_json(value), ttl.map(|ttl| ttl.as_secs())));
-    });
+    let (now, table) = (Instant::now(), find(daemon, &table)?);
+    let page = Page::gather(after.as_deref(), limit, |part, page| {
+        table.each_of_part(now, part, |key, value, ttl| {
+            page.slot(key, || (to_json(value), ttl.map(|ttl| ttl.as_secs())));
+        })
+    })?;
     Ok(page.finish(|key, (value, ttl)| json!({ "key": key, "value": value, "ttl": ttl })))
 }
 

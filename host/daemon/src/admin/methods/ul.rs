@@ -35,7 +35,7 @@ pub(super) fn add(registry: &mut Registry<Daemon>) {
     registry.add(
         "ul.dump",
         params,
-        "A page of a location table, by address of record: {items, next}.",
+        "A page of a location table, an item for each address of record: {items, next}.",
         |daemon: &Daemon, args: Dump| dump(daemon, args),
     );
     let params = const {
@@ -103,12 +103,14 @@ fn dump(
     }: Dump,
 ) -> Result<Paged, Fault> {
     let now = Instant::now();
-    let mut page = Page::new(after, limit)?;
-    find(daemon, table.as_deref().unwrap_or("location"))?.each(now, |aor, binding| {
-        if let Some(contacts) = page.slot(aor, Vec::new) {
-            contacts.push(contact(binding, now));
-        }
-    });
+    let table = find(daemon, table.as_deref().unwrap_or("location"))?;
+    let page = Page::gather(after.as_deref(), limit, |part, page| {
+        table.each_of_part(now, part, |aor, binding| {
+            if let Some(contacts) = page.slot(aor, Vec::new) {
+                contacts.push(contact(binding, now));
+            }
+        })
+    })?;
     Ok(page.finish(|aor, contacts| json!({ "aor": aor, "contacts": contacts })))
 }
 
