@@ -341,3 +341,52 @@ fn a_spiral_is_no_merged_request() {
     site.counts("replies.sent.4xx", 0);
     site.engine.stop();
 }
+
+#[test]
+fn behind_nat_peers_see_what_is_advertised_and_both_names_mean_us() {
+    let advertise = |text: &str, port| switchhook_net::Listen {
+        advertise: Some(("sip.example.test".to_owned(), port)),
+        ..text.parse().unwrap()
+    };
+    let listen = [("udp:0.0.0.0:0", 5060), ("tcp:127.0.0.1:0", 5070)];
+    let site = Site::with(support::Plan {
+        listen: listen.map(|(text, port)| advertise(text, port)).into(),
+        ..support::Plan::default()
+    });
+    let (alice, bob) = (Phone::new("alice"), Phone::new("bob"));
+    let udp = "<sip:sip.example.test:5060;lr>";
+    alice.send(site.udp, &alice.request("INVITE", &bob.uri(), "n1", ""));
+    alice.status(100);
+    let invite = bob.gets("INVITE");
+    let via = invite.via().unwrap();
+    assert_eq!((via.host, via.port), (&b"sip.example.test"[..], Some(5060)));
+    let routes: Vec<_> = invite.values(HeaderId::RecordRoute).collect();
+    assert_eq!(
+        routes,
+        [udp.as_bytes()],
+        "one, whichever address it left from"
+    );
+    bob.answer(site.udp, &invite, 200);
+    let ok = alice.status(200);
+    // The name and the address lead to us, and are taken off.
+    for (cseq, route) in [(2, udp.to_owned()), (3, format!("<sip:{};lr>", site.udp))] {
+        let bye = in_dialog(&alice, "BYE", cseq, &ok).replace(udp, &route);
+        alice.send(site.udp, &bye);
+        let bye = bob.gets("BYE");
+        assert!(bye.header(HeaderId::Route).is_none(), "{}", text(&bye));
+        bob.answer(site.udp, &bye, 200);
+        alice.status(200);
+    }
+    // Between transports each side has the name with its own port.
+    let mut by_tcp = TcpPhone::new(site.tcp);
+    let invite = alice.request("INVITE", &bob.uri(), "n2", "");
+    by_tcp.send(&invite.replace("SIP/2.0/UDP", "SIP/2.0/TCP"));
+    let invite = bob.gets("INVITE");
+    let routes: Vec<_> = invite.values(HeaderId::RecordRoute).collect();
+    let both = [
+        "<sip:sip.example.test:5060;lr;r2=on>",
+        "<sip:sip.example.test:5070;transport=tcp;lr;r2=on>",
+    ];
+    assert_eq!(routes, both.map(str::as_bytes));
+    site.engine.stop();
+}

@@ -14,7 +14,8 @@ use switchhook_sip::flow::Transport;
 pub struct Listen {
     /// UDP or TCP; others are refused when bound.
     pub transport: Transport,
-    /// A concrete address, since it is written into Via; port 0 takes a free one.
+    /// An address of this machine; port 0 takes a free one. `0.0.0.0` or `[::]` stands for every address of that family which the
+    /// machine has when it is bound: each is written into Via where peers reach it, and answers leave from where requests came to.
     pub address: SocketAddr,
     /// Host and port to write into Via and Record-Route where peers reach us at another address than our own.
     pub advertise: Option<(String, u16)>,
@@ -37,14 +38,6 @@ pub enum BadListen {
         /// What came.
         text: String,
     },
-    /// `0.0.0.0` or `[::]`, which no peer could send an answer to.
-    #[error(
-        "`{text}`: expected one of this machine's addresses; a wildcard address can't be written into Via"
-    )]
-    Wildcard {
-        /// What came.
-        text: String,
-    },
 }
 
 impl FromStr for Listen {
@@ -61,9 +54,6 @@ impl FromStr for Listen {
         let address: SocketAddr = address
             .parse()
             .map_err(|_| BadListen::Address { text: text.into() })?;
-        if address.ip().is_unspecified() {
-            return Err(BadListen::Wildcard { text: text.into() });
-        }
         Ok(Listen {
             transport,
             address,
@@ -110,7 +100,8 @@ impl fmt::Display for Local {
 }
 
 /// Which of our addresses a message to `remote` leaves from: the one asked for, else one of the same IP, else one of the
-/// same kind (loopback to loopback), else one of the same family. `None` where nothing of ours speaks that transport there.
+/// same kind (loopback to loopback), else one of the same family. From a loopback address nothing gets to another machine, so
+/// that comes last. `None` where nothing of ours speaks that transport there.
 pub fn egress(
     locals: &[Local],
     transport: Transport,
@@ -121,7 +112,9 @@ pub fn egress(
         local.transport == transport && local.address.is_ipv4() == remote.is_ipv4()
     };
     let rank = |local: &&Local| {
-        if asked == Some(local.address) {
+        if local.address.ip().is_loopback() && !remote.is_loopback() {
+            4
+        } else if asked == Some(local.address) {
             0
         } else if asked.is_some_and(|asked| asked.ip() == local.address.ip()) {
             1
@@ -149,7 +142,6 @@ mod tests {
             ("127.0.0.1:5060", "`udp:` or `tcp:`"),
             ("udp:example.test:5060", "numeric"),
             ("udp:127.0.0.1", "with a port"),
-            ("udp:0.0.0.0:5060", "wildcard"),
         ] {
             let error = bad.parse::<Listen>().unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
@@ -182,6 +174,11 @@ mod tests {
         assert_eq!(
             to("127.0.0.9", Some("127.0.0.1:5070")).unwrap(),
             "udp:127.0.0.1:5070"
+        );
+        assert_eq!(
+            to("198.51.100.1", Some("127.0.0.1:5070")).unwrap(),
+            "udp:192.0.2.1:5060",
+            "what came by loopback can't leave the machine from there"
         );
         assert_eq!(to("::1", None), None);
     }

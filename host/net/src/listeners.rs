@@ -55,7 +55,7 @@ pub enum BindError {
 }
 
 impl Listeners {
-    /// Binds `listen` once for each of `lanes` lanes (at least one).
+    /// Binds `listen` once for each of `lanes` lanes (at least one); a wildcard address as all that it stands for.
     pub fn bind(
         listen: &[Listen],
         lanes: usize,
@@ -77,13 +77,15 @@ impl Listeners {
                 listen: listen.clone(),
                 source,
             };
-            let mut address = probe(listen).map_err(fail)?;
-            for lane in &mut sockets {
-                let bound = bind(listen, address, limits).map_err(fail)?;
-                address = bound.address().map_err(fail)?;
-                lane.push(bound);
+            for listen in &meant(listen).map_err(fail)? {
+                let mut address = probe(listen).map_err(fail)?;
+                for lane in &mut sockets {
+                    let bound = bind(listen, address, limits).map_err(fail)?;
+                    address = bound.address().map_err(fail)?;
+                    lane.push(bound);
+                }
+                locals.push(Local::new(listen, address));
             }
-            locals.push(Local::new(listen, address));
         }
         Ok(Listeners {
             locals,
@@ -120,6 +122,26 @@ impl Bound {
             Bound::Udp(socket) => socket.local_addr(),
             Bound::Tcp(listener) => listener.local_addr(),
         }
+    }
+}
+
+/// The listener itself, or for a wildcard address one for each address of that family that this machine has.
+fn meant(listen: &Listen) -> io::Result<Vec<Listen>> {
+    if !listen.address.ip().is_unspecified() {
+        return Ok(vec![listen.clone()]);
+    }
+    let with = |ip| Listen {
+        address: SocketAddr::new(ip, listen.address.port()),
+        ..listen.clone()
+    };
+    let own = mmsg::own_addresses()?.into_iter();
+    let all: Vec<_> = own
+        .filter(|ip| ip.is_ipv4() == listen.address.is_ipv4())
+        .map(with)
+        .collect();
+    match all.is_empty() {
+        true => Err(io::ErrorKind::AddrNotAvailable.into()),
+        false => Ok(all),
     }
 }
 
@@ -179,6 +201,21 @@ mod tests {
 
     fn bind(text: &str, lanes: usize) -> Result<Listeners, BindError> {
         Listeners::bind(&[text.parse().unwrap()], lanes, &NetLimits::default())
+    }
+
+    #[test]
+    fn a_wildcard_listens_on_every_address_and_is_none_itself() {
+        for transport in ["udp", "tcp"] {
+            let ours = bind(&format!("{transport}:0.0.0.0:0"), 2).unwrap();
+            let ips: Vec<_> = ours.addresses().iter().map(|l| l.address.ip()).collect();
+            assert!(ips.contains(&[127, 0, 0, 1].into()), "{ips:?}");
+            assert!(ips.iter().all(|ip| ip.is_ipv4() && !ip.is_unspecified()));
+        }
+        let mut advertised: Listen = "udp:0.0.0.0:0".parse().unwrap();
+        advertised.advertise = Some(("sip.example.test".into(), 5060));
+        let ours = Listeners::bind(&[advertised], 1, &NetLimits::default()).unwrap();
+        let all = |local: &Local| local.sent_by == "sip.example.test:5060";
+        assert!(ours.addresses().iter().all(all));
     }
 
     #[test]

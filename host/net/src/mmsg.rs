@@ -1,5 +1,5 @@
 //! The system calls that tokio and socket2 do not offer: `recvmmsg`, `sendmmsg`, the error queue of a UDP socket, `ppoll`, a thread's
-//! priority and processor, and the processor time of this process.
+//! priority and processor, the processor time of this process, and this machine's addresses.
 //!
 //! The one module of this crate with `unsafe`. Every pointer handed to the kernel points into a buffer that is borrowed
 //! for the length of that call and is set up anew in each call, so nothing here refers to itself and nothing outlives
@@ -17,7 +17,7 @@
 
 use std::io;
 use std::mem::{self, MaybeUninit};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 use std::time::Duration;
@@ -384,6 +384,48 @@ fn address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
+/// The addresses of this machine's interfaces that are up, each once; without those of IPv6 that hold on one link only.
+pub(crate) fn own_addresses() -> io::Result<Vec<IpAddr>> {
+    let mut first = ptr::null_mut();
+    // SAFETY: it writes the head of a list that it allocates, which is given back below.
+    if unsafe { libc::getifaddrs(&raw mut first) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut found = Vec::new();
+    let mut next: *const libc::ifaddrs = first;
+    while !next.is_null() {
+        // SAFETY: not null, so an entry of the list, which is not freed before this loop ends.
+        let entry = unsafe { &*next };
+        next = entry.ifa_next;
+        let up = entry.ifa_flags & (libc::IFF_UP as libc::c_uint) != 0;
+        if !up || entry.ifa_addr.is_null() {
+            continue;
+        }
+        // SAFETY: all-zero bytes are a valid sockaddr_storage (family AF_UNSPEC).
+        let mut name: libc::sockaddr_storage = unsafe { mem::zeroed() };
+        // SAFETY: an address is there and begins with its family, whatever that is.
+        let length = match libc::c_int::from(unsafe { (*entry.ifa_addr).sa_family }) {
+            libc::AF_INET => size_of::<libc::sockaddr_in>(),
+            libc::AF_INET6 => size_of::<libc::sockaddr_in6>(),
+            _ => continue,
+        };
+        // SAFETY: the family says that so many bytes are there; the storage is larger and apart from the list.
+        unsafe {
+            ptr::copy_nonoverlapping(
+                entry.ifa_addr.cast::<u8>(),
+                (&raw mut name).cast::<u8>(),
+                length,
+            );
+        }
+        let address = address(&name).map(|address| address.ip());
+        let on_link = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        found.extend(address.filter(|ip| !on_link(ip) && !found.contains(ip)));
+    }
+    // SAFETY: the list that getifaddrs made, given back once.
+    unsafe { libc::freeifaddrs(first) };
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -418,6 +460,13 @@ mod tests {
             let nothing = receiver.receive(bob.as_fd()).unwrap_err();
             assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
         }
+    }
+
+    #[test]
+    fn this_machine_has_the_address_of_its_loopback_once() {
+        let own = own_addresses().unwrap();
+        let loopback = own.iter().filter(|ip| **ip == Ipv4Addr::LOCALHOST);
+        assert_eq!(loopback.count(), 1, "{own:?}");
     }
 
     #[test]

@@ -93,11 +93,12 @@ impl JsonSchema for Listen {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "TRANSPORT:ADDRESS[:PORT] [advertise HOST[:PORT]]. Without a port 5060; port 0 takes a free one. `advertise` \
+            "description": "TRANSPORT:ADDRESS[:PORT] [advertise HOST[:PORT]]. Without a port 5060; port 0 takes a free one. 0.0.0.0 and [::] \
+                            stand for every address of that family which the machine has at the start. `advertise` \
                             says what peers reach us by where that is not the address itself (behind NAT).",
             "type": "string",
             "pattern": "^(udp|tcp):",
-            "examples": ["udp:127.0.0.1:5060", "tcp:[::1]:5060", "udp:10.0.0.5:5060 advertise sip.example.test:5060"],
+            "examples": ["udp:127.0.0.1:5060", "tcp:[::1]:5060", "udp:10.0.0.5:5060 advertise sip.example.test:5060", "udp:0.0.0.0:5060"],
         })
     }
 }
@@ -113,6 +114,8 @@ mod tests {
             "tcp:[::1]:5061",
             "udp:127.0.0.1:0",
             "udp:10.0.0.5:5060 advertise sip.example.test:5070",
+            "udp:0.0.0.0:5060 advertise 203.0.113.1:5060",
+            "tcp:[::]:5060",
         ] {
             assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
         }
@@ -135,7 +138,6 @@ mod tests {
             "127.0.0.1:5060",
             "sctp:127.0.0.1:5060",
             "udp:example.test:5060",
-            "udp:0.0.0.0:5060",
             "udp:127.0.0.1:99999",
             "udp:10.0.0.5 advertise ",
             "udp:10.0.0.5 advertise a b",

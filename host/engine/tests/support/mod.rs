@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use switchhook_engine::{Engine, EngineConfig, EngineLimits};
-use switchhook_net::{Dns, Listeners, NetLimits};
+use switchhook_net::{Dns, Listen, Listeners, NetLimits};
 use switchhook_script::{Grants, Live, Script, Services, Settings};
 use switchhook_sip::digest::{self, Authority, UserTable};
 use switchhook_sip::flow::{FlowId, Source, Transport};
@@ -105,6 +105,8 @@ pub struct Plan {
     pub timers: Timers,
     pub script: Settings,
     pub dns: Dns,
+    /// Exactly one UDP and one TCP address on 127.0.0.1 among them.
+    pub listen: Vec<Listen>,
 }
 
 impl Default for Plan {
@@ -117,6 +119,9 @@ impl Default for Plan {
             timers: Timers::default(),
             script,
             dns: Dns::default(),
+            listen: ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]
+                .map(|text| text.parse().unwrap())
+                .into(),
         }
     }
 }
@@ -132,14 +137,15 @@ impl Site {
 
     /// An engine with that guest.
     pub fn running(plan: Plan, wasm: &[u8]) -> Site {
-        let listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"].map(|text| text.parse().unwrap());
-        let listeners = Listeners::bind(&listen, plan.lanes, &NetLimits::default()).unwrap();
+        let listeners = Listeners::bind(&plan.listen, plan.lanes, &NetLimits::default()).unwrap();
         let mut own = Own::new();
         for local in listeners.addresses() {
             own.add_interface(local.transport, &local.sent_by, local.address);
         }
         let address = |transport| {
-            let of = |local: &&switchhook_net::Local| local.transport == transport;
+            let of = |local: &&switchhook_net::Local| {
+                local.transport == transport && local.address.ip().is_loopback()
+            };
             listeners.addresses().iter().find(of).unwrap().address
         };
         let (udp, tcp) = (address(Transport::Udp), address(Transport::Tcp));
