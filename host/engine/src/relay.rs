@@ -502,9 +502,11 @@ impl Lane {
             .locals()
             .iter()
             .find(|ours| ours.transport == source.transport && ours.address == source.local);
-        // What is not near the limit needs no look; nor does what has no other way.
-        let near = leg.current.message.bytes().len() + WRITTEN > self.limits.udp_request;
-        let stream = match near && !leg.long && leg.target.flow.is_none() {
+        // What is not near the limit needs no look. Without a transaction nobody would try UDP after all.
+        let ours = WRITTEN + 2 * params.map_or(0, str::len);
+        let near = leg.current.view().len_at_most() + ours > self.limits.udp_request;
+        let may = near && !leg.long && leg.target.flow.is_none() && id.is_some();
+        let stream = match may {
             true => self.by_stream(now, hop, leg.next_hop.as_deref()),
             false => None,
         };

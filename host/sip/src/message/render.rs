@@ -42,6 +42,13 @@ impl Placed {
 }
 
 impl View<'_> {
+    /// No less than the message's length as this view shows it: what edits wrote and dropped again counts too, what they took
+    /// away does not.
+    pub fn len_at_most(self) -> usize {
+        let written = self.edits().map_or(0, |edits| edits.arena().len());
+        self.message().bytes().len() + written
+    }
+
     /// Appends the message as this view shows it to `out`.
     pub fn render(self, out: &mut Vec<u8>) {
         self.render_placed(out, |_| {});
