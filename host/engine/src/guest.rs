@@ -2,7 +2,7 @@
 //!
 //! A guest is polled once, in place. In nearly every case it is done then: no task, no thread hop. If it waits in a host call
 //! it goes on as a local task; if it used up its ticks of processor time it goes to the background thread, so that a looping
-//! guest costs a lane three ticks (3 ms). In both cases the transaction exists before, so that copies of the request are absorbed.
+//! guest costs a lane two ticks (2 ms). In both cases the transaction exists before, so that copies of the request are absorbed.
 //!
 //! Where no instance is free the event waits, bounded in number and time; then requests are answered 503, replies go on
 //! unseen.

@@ -1,7 +1,7 @@
 //! Counts the processor time of a guest, so that waiting in a host call is free and looping is not.
 //!
 //! Reading the clock twice an event would cost a fifth of a small event, so the first poll, in which nearly every event
-//! ends, is not timed: epochs bound it to two ticks, and it is charged two where it was stopped by them. Every later poll is
+//! ends, is not timed: the epoch bounds it to a tick, and it is charged one where it was stopped by it. Every later poll is
 //! timed. The store's epoch callback and the polling side share one [`Meter`]; both run on the same thread at any time.
 
 use std::future::Future;
@@ -16,9 +16,9 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::limits::Overdue;
 use crate::ticker::TICK;
 
-/// Ticks until a guest that just runs is looked at: with one, an event that begins right before a tick would be
-/// stopped for nothing.
-pub(crate) const TICKS: u64 = 2;
+/// Ticks until a guest that just runs is looked at. An event that begins right before a tick is stopped for nothing, which costs it
+/// little: whoever polls it does so once more at once, for a whole tick.
+pub(crate) const TICKS: u64 = 1;
 
 /// The processor time of one guest instance in its current call.
 #[derive(Debug, Default)]
@@ -51,15 +51,19 @@ impl Meter {
     /// At each look: on, aside, or over.
     fn look(&self) -> Result<UpdateDeadline, Overdue> {
         let current = match self.began.load(Relaxed) {
-            0 => nanos(TICK) * TICKS,
+            0 => {
+                // A part of a tick, nobody knows how much: aside, and not over yet.
+                self.busy.store(true, Relaxed);
+                return Ok(UpdateDeadline::Yield(1));
+            }
             began => now().saturating_sub(began),
         };
         let deadline = self.deadline.load(Relaxed);
         if self.used.load(Relaxed) + current >= deadline {
             return Err(Overdue(Duration::from_nanos(deadline)));
         }
-        if current < nanos(TICK) {
-            // The epoch moved while the guest waited in a host call.
+        if current < nanos(TICK) / 2 {
+            // The epoch moved while the guest waited in a host call, or right after it went on.
             return Ok(UpdateDeadline::Continue(1));
         }
         self.busy.store(true, Relaxed);
