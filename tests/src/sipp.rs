@@ -38,6 +38,10 @@ pub struct Stats {
     pub failed: u64,
     /// Requests and final answers that this side sent again.
     pub retransmissions: u64,
+    /// Seconds of the run.
+    pub seconds: usize,
+    /// Seconds in which this side sent anything again.
+    pub restless: usize,
     /// Messages that belonged to no call.
     pub strays: u64,
 }
@@ -165,6 +169,16 @@ impl Playing {
         let text = std::fs::read_to_string(&self.stats).unwrap_or_default();
         let mut lines = text.lines();
         let names = lines.next().unwrap_or_default();
+        let (mut seconds, mut restless) = (0, 0);
+        let again = names
+            .split(';')
+            .position(|name| name == "Retransmissions(P)");
+        for line in lines.clone() {
+            seconds += 1;
+            let sent = again.and_then(|again| line.split(';').nth(again));
+            // a column that is not there must not read as rest
+            restless += usize::from(sent != Some("0"));
+        }
         let values = lines.next_back().unwrap_or_default();
         let table: HashMap<&str, &str> = names.split(';').zip(values.split(';')).collect();
         let count = |name: &str| {
@@ -178,6 +192,8 @@ impl Playing {
             successful: count("SuccessfulCall(C)"),
             failed: count("FailedCall(C)"),
             retransmissions: count("Retransmissions(C)"),
+            seconds,
+            restless,
             strays: count("OutOfCallMsgs(C)") + count("DeadCallMsgs(C)"),
         }
     }

@@ -16,8 +16,9 @@ const RATE: u32 = 500;
 /// A whole run.
 const SECONDS: u32 = 30;
 
-/// No call failed, and no more than one message in twenty calls was sent again: on a quiet machine none is, on a busy one a moment in
-/// which nobody ran costs some hundred, a storm is a message for every call.
+/// No call failed, and nothing was sent again but in single seconds: on a quiet machine none is, on a busy one a moment in
+/// which nobody ran costs some hundred messages at once. A daemon that loses or delays messages shows in most of the seconds, and a storm is
+/// a message for every call.
 fn assert_quiet(calls: u32, caller: Stats, callee: Stats) {
     for (side, stats) in [("caller", caller), ("callee", callee)] {
         assert_eq!(
@@ -26,7 +27,7 @@ fn assert_quiet(calls: u32, caller: Stats, callee: Stats) {
             "{side}: {stats:?}"
         );
         assert!(
-            stats.retransmissions <= u64::from(calls) / 20,
+            stats.retransmissions <= u64::from(calls) / 20 && stats.restless <= stats.seconds / 5,
             "{side} sent again: {stats:?}"
         );
     }
