@@ -11,7 +11,7 @@ use switchhook_sip::message::Message;
 use switchhook_sip::transaction::{Best, BranchId, ReplyId, Wait};
 use switchhook_store::Vars;
 
-use crate::relay::Leg;
+use crate::leg::Leg;
 
 /// The engine's own data of a server transaction.
 pub(crate) struct Context {

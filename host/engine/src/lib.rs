@@ -21,6 +21,7 @@ mod forward;
 mod guest;
 mod housekeeping;
 mod lane;
+mod leg;
 mod length;
 mod relay;
 mod reply;

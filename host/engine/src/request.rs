@@ -128,9 +128,7 @@ impl Lane {
     /// of a proxy before us, looks the same. So a REGISTER is refused before the script can save it twice, any other request when
     /// the script accepts it.
     fn refuse_merged(&mut self, message: &Message, source: &Source) {
-        if let Some((bytes, destination)) = self.render_answer(message, source, &merged(), false) {
-            self.send(destination, bytes);
-        }
+        self.respond_without(message, source, &merged(), false);
     }
 
     /// Answers 503 with Retry-After, without state.

@@ -133,3 +133,48 @@ fn now() -> u64 {
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use wasmtime::{Caller, Config, Engine, Linker, Module};
+
+    use super::*;
+
+    /// A guest whose every turn lasts a tick and ends with it: the clock goes by the guest, so that no machine is too busy.
+    #[test]
+    fn a_guest_that_computes_is_aside_after_two_polls_of_a_tick_each() {
+        let engine = Engine::new(Config::new().epoch_interruption(true)).unwrap();
+        let module = wat::parse_str(
+            r#"(module (import "" "turn" (func $turn))
+                (func (export "run") (loop $again (call $turn) (br $again))))"#,
+        );
+        let module = Module::new(&engine, module.unwrap()).unwrap();
+        let mut linker = Linker::new(&engine);
+        let turn = |mut caller: Caller<'_, Arc<AtomicU64>>| {
+            std::thread::sleep(TICK);
+            caller.data_mut().fetch_add(1, Relaxed);
+            caller.engine().increment_epoch();
+        };
+        linker.func_wrap("", "turn", turn).unwrap();
+        let ticks = Arc::new(AtomicU64::new(0));
+        let meter = Arc::new(Meter::default());
+        meter.reset(Duration::from_secs(1));
+        let mut store = Store::new(&engine, Arc::clone(&ticks));
+        attach(&mut store, Arc::clone(&meter));
+        let call = async move {
+            let instance = linker.instantiate_async(&mut store, &module).await.unwrap();
+            let run = instance
+                .get_typed_func::<(), ()>(&mut store, "run")
+                .unwrap();
+            run.call_async(&mut store, ()).await
+        };
+        let mut running = Metered::new(Box::pin(call), Arc::clone(&meter));
+        for used in [1, 2] {
+            let polled = Pin::new(&mut running).poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending() && meter.is_busy());
+            assert_eq!(ticks.load(Relaxed), used);
+        }
+    }
+}

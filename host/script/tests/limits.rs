@@ -13,7 +13,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use support::{finish, guest, invite, load, load_with, on_request, poll, run, settings};
-use switchhook_script::{GuestError, Limit, Outcome, TICK};
+use switchhook_script::{GuestError, Limit, Outcome};
 
 const LOG: &str = r#"(import "switchhook:script/log@0.1.0" "enabled" (func $enabled (param i32) (result i32)))
     (import "switchhook:script/log@0.1.0" "write" (func $write (param i32 i32 i32)))"#;
@@ -76,25 +76,6 @@ fn a_loop_leaves_the_lane_at_once_and_is_trapped_at_its_deadline() {
     assert!(error.to_string().contains("limits.deadline"), "{error}");
     assert!(polls >= 2, "{polls} polls");
     assert_eq!(run(&mut pool, invite()).1, Ok(Outcome::Done));
-}
-
-#[test]
-fn a_loop_holds_its_lane_for_two_ticks() {
-    let wasm = on_request("", "(loop $again br $again) unreachable");
-    let (_script, mut pool, _) = load(&wasm);
-    let generation = pool.current().clone();
-    // As a lane does: two polls, then it goes elsewhere. A busy machine holds some of them up, so the quicker ones count.
-    let mut held: Vec<_> = std::iter::repeat_with(|| {
-        let mut running = pool.start(&generation, invite());
-        let began = Instant::now();
-        assert!(poll(&mut running).is_pending() && poll(&mut running).is_pending());
-        assert!(running.is_busy());
-        began.elapsed()
-    })
-    .take(40)
-    .collect();
-    held.sort();
-    assert!(held[10] < 2 * TICK, "{held:?}");
 }
 
 #[test]

@@ -8,7 +8,6 @@ use super::jsonrpc::Fault;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 /// Items of a page unless asked for otherwise.
 const USUAL: usize = 1000;
@@ -79,19 +78,12 @@ impl<T> Page<T> {
             self.more = true;
             return None;
         }
-        match self.items.entry((part, key.to_owned())) {
-            Entry::Occupied(entry) => Some(entry.into_mut()),
-            Entry::Vacant(_) if full => {
-                self.more = true;
-                self.items.pop_last();
-                Some(
-                    self.items
-                        .entry((part, key.to_owned()))
-                        .or_insert_with(make),
-                )
-            }
-            Entry::Vacant(entry) => Some(entry.insert(make())),
+        let place = (part, key.to_owned());
+        if full && !self.items.contains_key(&place) {
+            self.more = true;
+            self.items.pop_last();
         }
+        Some(self.items.entry(place).or_insert_with(make))
     }
 
     pub(crate) fn finish(self, mut shape: impl FnMut(String, T) -> Value) -> Paged {
