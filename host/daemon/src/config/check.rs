@@ -339,6 +339,10 @@ impl Check<'_> {
             let label = format!("expected the name of a [[location]], found \"{name}\"");
             self.wrong(&["dmq", "location"], "there is no such table", label);
         }
+        if dmq.only_signed && dmq.key_files.is_empty() {
+            let label = "expected dmq.key-files beside it";
+            self.wrong(&["dmq", "only-signed"], "nobody can sign", label);
+        }
         for (name, time) in [("ping", dmq.ping), ("timeout", dmq.timeout)] {
             self.time(
                 &["dmq", name],

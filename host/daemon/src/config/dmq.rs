@@ -5,6 +5,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use switchhook_dmq::Node;
 use switchhook_dmq::config::Network;
 use switchhook_sip::flow::Transport;
@@ -31,6 +32,14 @@ pub(crate) struct Dmq {
     /// The domain of users that are written without one on the bus. Without it the first of `sip.domains`, else our address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) domain: Option<String>,
+    /// Files with the keys that our own nodes sign with, at least 16 bytes each; a key's name is its file's. The first signs, each is
+    /// accepted: add a new one behind the old one everywhere, then move it to the front. Without keys, whoever may be a member may
+    /// say that it is one of our own nodes.
+    #[serde(default)]
+    pub(crate) key_files: Vec<PathBuf>,
+    /// Whether members that do not sign are refused: for a bus without Kamailio.
+    #[serde(default)]
+    pub(crate) only_signed: bool,
     /// How often members are pinged.
     #[serde(default = "ping")]
     pub(crate) ping: Duration,

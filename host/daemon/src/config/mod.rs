@@ -178,6 +178,8 @@ impl Config {
             .iter_mut()
             .for_each(|script| absolute(&mut script.path));
         self.auth.users.iter_mut().for_each(absolute);
+        let dmq = self.dmq.iter_mut();
+        dmq.flat_map(|dmq| &mut dmq.key_files).for_each(absolute);
         self.log.file.iter_mut().for_each(absolute);
         if let Some(cache) = self
             .cache

@@ -51,7 +51,7 @@ pub(crate) fn assemble(
     let place = bus::take(&loaded, &mut services)?;
     let services = Arc::new(services);
     let dmq = match place {
-        Some(place) => place.config(&loaded, &services, listeners.addresses(), seed()?)?,
+        Some(place) => place.config(&loaded, &services, listeners.addresses(), &seed()?)?,
         None => None,
     };
     let (scripts, fingerprints): (Vec<_>, Vec<_>) =
@@ -170,9 +170,9 @@ fn loop_key() -> Result<LoopKey> {
     ]))
 }
 
-/// What the names of the bus's requests are made of.
-fn seed() -> Result<[u64; 4]> {
-    let mut seed = [0; 4];
+/// What the names of the bus's requests are made of, and the name of this life of the node.
+fn seed() -> Result<[u64; 5]> {
+    let mut seed = [0; 5];
     for word in &mut seed {
         *word = u64::from_ne_bytes(random()?);
     }

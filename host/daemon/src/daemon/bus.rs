@@ -3,8 +3,11 @@
 use crate::config::{Dmq, Loaded};
 use anyhow::Result;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
-use switchhook_dmq::{Config, Node};
+use switchhook_dmq::own::auth::{Key, KeyError, Keyring};
+use switchhook_dmq::own::version::NodeId;
+use switchhook_dmq::{Config, Node, own};
 use switchhook_engine::dmq::{Aors, DmqConfig, Mailbox, Seat, Tables};
 use switchhook_net::Local;
 use switchhook_script::Services;
@@ -59,7 +62,7 @@ impl Place {
         loaded: &Loaded,
         services: &Arc<Services>,
         locals: &[Local],
-        seed: [u64; 4],
+        [life, seed @ ..]: &[u64; 5],
     ) -> Result<Option<DmqConfig>> {
         let Some(dmq) = &loaded.config.dmq else {
             return Ok(None);
@@ -69,7 +72,7 @@ impl Place {
             .iter()
             .map(|name| name.as_str().into())
             .collect();
-        let mut bus = Config::new(own(loaded, dmq, locals)?, seed);
+        let mut bus = Config::new(own_node(loaded, dmq, locals)?, *seed);
         for (index, peer) in dmq.peers.iter().enumerate() {
             let nodes = peer.nodes().map_err(|label| {
                 let index = index.to_string();
@@ -82,6 +85,7 @@ impl Place {
         bus.contacts = dmq.location.is_some();
         (bus.ping, bus.timeout) = (dmq.ping.0, dmq.timeout.0);
         bus.server = loaded.config.sip.server.as_str().into();
+        bus.own_nodes = Some(own_nodes(loaded, dmq, NodeId::new(*life))?);
         let tables = Tables::new(
             Arc::clone(services),
             htables,
@@ -97,8 +101,48 @@ impl Place {
     }
 }
 
+/// How we work with others of our own nodes.
+fn own_nodes(loaded: &Loaded, dmq: &Dmq, life: NodeId) -> Result<own::Config> {
+    let mut config = own::Config::new(life);
+    config.only_signed = dmq.only_signed;
+    let tables = loaded.config.htable.iter();
+    let tables = tables.filter(|table| dmq.htables.contains(&table.name));
+    config.lives = tables
+        .map(|table| (table.name.as_str().into(), table.expire.0.0))
+        .collect();
+    let mut keys = Vec::new();
+    for (index, file) in dmq.key_files.iter().enumerate() {
+        let key = key(file).map_err(|label| {
+            let path = ["dmq", "key-files", &index.to_string()];
+            loaded.problem(&path, "this is no key of our nodes", label)
+        })?;
+        keys.push(key);
+    }
+    if !keys.is_empty() {
+        let keyring = Keyring::new(keys);
+        let problem = |label: KeyError| {
+            let label = label.to_string();
+            loaded.problem(
+                &["dmq", "key-files"],
+                "these are no keys of our nodes",
+                label,
+            )
+        };
+        config.keys = Some(keyring.map_err(problem)?);
+    }
+    Ok(config)
+}
+
+/// A file's key, named as the file without its ending.
+fn key(file: &Path) -> Result<Key, String> {
+    let secret = std::fs::read(file);
+    let secret = secret.map_err(|error| format!("{}: {error}", file.display()))?;
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    Key::new(&name, secret.trim_ascii()).map_err(|error| error.to_string())
+}
+
 /// Our own node, which must be one of the listeners.
-fn own(loaded: &Loaded, dmq: &Dmq, locals: &[Local]) -> Result<Node> {
+fn own_node(loaded: &Loaded, dmq: &Dmq, locals: &[Local]) -> Result<Node> {
     let problem =
         |label: String| loaded.problem(&["dmq", "address"], "members can't reach us there", label);
     let node = dmq.address.node();

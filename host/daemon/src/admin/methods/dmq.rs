@@ -112,7 +112,31 @@ fn member_json(bus: &Bus, member: &Member) -> Json {
 
 fn counters(bus: &Bus) -> Json {
     let counters = bus.counters();
+    let own = bus.own_counters().unwrap_or_default();
+    let mesh = own.mesh;
     json!({
+        "own": {
+            "sent": mesh.sent,
+            "copies": mesh.copies,
+            "received": mesh.received,
+            "records-out": mesh.records_out,
+            "records-in": mesh.records_in,
+            "records-known": mesh.records_known,
+            "records-refused": mesh.records_refused,
+            "records": own.records,
+            "unrecorded": own.unrecorded,
+            "unmade": own.unmade,
+            "unknown-set": mesh.unknown_set,
+            "too-large": mesh.too_large,
+            "clock-ahead": mesh.clock_ahead,
+            "malformed": mesh.malformed,
+            "strangers": mesh.strangers,
+            "refused": own.refused,
+            "forged-answers": own.forged_answers,
+            "repairs": mesh.repairs,
+            "behind": mesh.behind,
+            "silent": mesh.silent,
+        },
         "received": counters.received,
         "repeated": counters.repeated,
         "refused": counters.refused,
