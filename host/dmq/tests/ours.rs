@@ -371,3 +371,26 @@ fn writes_that_never_came_to_the_bus_are_found_in_the_tables() {
     let all = equal(&mut world, &[1, 2]);
     assert_eq!((all.len(), &all["k1"]), (50, &Value::Integer(77)));
 }
+
+#[test]
+fn what_a_table_begins_with_undoes_nothing_that_was_written_since() {
+    let mut world = World::new(51);
+    let begin = |world: &mut World, n: u8| {
+        let table = world.at(n).memory.tables.get_mut("ht").unwrap();
+        table.insert("greeting".into(), (Value::Text("hello".into()), None));
+        table.insert("of each".into(), (Value::Integer(n.into()), None));
+    };
+    for n in [1, 2] {
+        world.start_ours(n, &[1], &KEYS);
+        begin(&mut world, n);
+    }
+    world.run_secs(3);
+    assert_eq!(equal(&mut world, &[1, 2]).len(), 2);
+    world.set(1, "greeting", 5);
+    world.run_secs(1);
+    // It starts again with what its config says.
+    world.start_ours(2, &[1], &KEYS);
+    begin(&mut world, 2);
+    world.run_secs(3);
+    assert_eq!(equal(&mut world, &[1, 2])["greeting"], Value::Integer(5));
+}

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::version::{Record, Value};
+use super::repair::Place;
+use super::version::{NodeId, Record, Stamp, Value, Version};
 use crate::htable;
 use crate::node::Now;
 use crate::stores::Change;
@@ -33,6 +34,20 @@ pub(super) fn item_value(value: &htable::Value) -> Value {
     match value {
         htable::Value::Integer(number) => Value::Integer(*number),
         htable::Value::Text(text) => Value::Text((**text).into()),
+    }
+}
+
+/// The version of what a table begins with: before all that was ever written, the same at every node that begins with the same.
+/// So a node that starts again does not undo what others wrote since.
+pub(super) fn initial(value: &Value) -> Version {
+    let text = match value {
+        Value::Integer(number) => number.to_string(),
+        Value::Text(text) => text.to_string(),
+        Value::Bytes(bytes) => format!("{bytes:?}"),
+    };
+    Version {
+        stamp: Stamp::new(0, 1).unwrap_or_default(),
+        node: NodeId::new(Place::of(&text).number()),
     }
 }
 

@@ -12,7 +12,7 @@
 //!
 //! Limits: those of the parts; [`MAX_FLIGHTS`] requests whose answers are waited for.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,6 +59,15 @@ pub struct Counters {
     pub records: u64,
 }
 
+/// Why the tables are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    /// They may have had content before there was a bus.
+    First,
+    /// Writes were lost on their way here.
+    Lost,
+}
+
 /// What an answer says of who gave it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Heard {
@@ -96,8 +105,8 @@ pub(crate) struct Own {
     branches: ahash::RandomState,
     /// Keys that a lane wrote while the bus did: to be made in the tables again.
     again: VecDeque<(SetId, Box<str>)>,
-    /// Writes were lost on their way here: the tables are to be read as a whole.
-    lost: bool,
+    /// Why the tables are to be read as a whole, if they are.
+    read: Option<Read>,
     sweep_at: Instant,
     counters: Counters,
 }
@@ -124,7 +133,7 @@ impl Own {
             flights: BTreeMap::new(),
             branches: ahash::RandomState::with_seeds(c, d, a, b),
             again: VecDeque::new(),
-            lost: false,
+            read: Some(Read::First),
             sweep_at: now.at,
             counters: Counters::default(),
         }
@@ -419,7 +428,7 @@ impl Own {
 
     /// Writes were lost on their way here.
     pub(crate) fn lost_track(&mut self) {
-        self.lost = true;
+        self.read.get_or_insert(Read::Lost);
     }
 
     /// Does what is due, and gives what is to be sent.
@@ -427,8 +436,8 @@ impl Own {
         while let Some((set, key)) = self.again.pop_front() {
             self.make(now, set, &key, stores);
         }
-        if std::mem::take(&mut self.lost) {
-            self.read_tables(now, stores);
+        if let Some(why) = self.read.take() {
+            self.read_tables(now, why, stores);
         }
         if now.at >= self.sweep_at {
             self.sweep_at = now.at + SWEEP;
@@ -439,7 +448,8 @@ impl Own {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let again = (!self.again.is_empty() || self.lost).then_some(self.sweep_at);
+        let again = !self.again.is_empty() || self.read.is_some();
+        let again = again.then_some(self.sweep_at);
         let sweep = (!self.records.is_empty()).then_some(self.sweep_at);
         [self.mesh.deadline(), again, sweep]
             .into_iter()
@@ -508,57 +518,60 @@ impl Own {
     }
 
     /// Records what the tables have that the records do not, and the other way round.
-    fn read_tables(&mut self, now: Now, stores: &mut dyn Stores) {
-        for at in 0..self.names.len() {
-            let Some(name) = self.names.get(at).cloned() else {
-                return;
-            };
+    fn read_tables(&mut self, now: Now, why: Read, stores: &mut dyn Stores) {
+        for name in self.names.clone() {
             let Some(set) = self.records.find(&name) else {
                 continue;
             };
+            let mut seen = HashSet::new();
             if *name == *CONTACTS {
-                self.read_contacts(now, set, stores);
+                let parts = (0..).map_while(|part| stores.contacts_part(now, part));
+                for contact in parts.flatten() {
+                    let key = convert::contact_key(&contact);
+                    if let Some(value) = convert::contact_value(&contact) {
+                        self.found(now, why, set, (&key, value), contact.left(now, 0));
+                    }
+                    seen.insert(key);
+                }
             } else {
-                self.read_table(now, set, &name, stores);
+                let parts = (0..).map_while(|part| stores.htable_part(now, &name, part));
+                for item in parts.flatten() {
+                    let value = convert::item_value(&item.value);
+                    let life = item.ttl.unwrap_or_default();
+                    self.found(now, why, set, (&item.key, value), life);
+                    seen.insert(item.key.to_string());
+                }
+            }
+            if why == Read::Lost {
+                self.remove_unseen(now, set, |key| seen.contains(key));
             }
         }
-        self.mesh.lost_track(now);
+        if why == Read::Lost {
+            self.mesh.lost_track(now);
+        }
     }
 
-    fn read_table(&mut self, now: Now, set: SetId, table: &Arc<str>, stores: &mut dyn Stores) {
-        let items = (0..)
-            .map_while(|part| stores.htable_part(now, table, part))
-            .flatten();
-        let mut seen = std::collections::HashSet::new();
-        for item in items {
-            let value = convert::item_value(&item.value);
-            if self.records.get(now.at, set, &item.key) != Some(value.clone()) {
-                let at = self.write(now);
-                let life = item.ttl.unwrap_or_default();
-                self.records.set(at, set, &item.key, value, life);
-            }
-            seen.insert(item.key);
+    /// A table has this.
+    fn found(
+        &mut self,
+        now: Now,
+        why: Read,
+        set: SetId,
+        (key, value): (&str, Value),
+        life: Duration,
+    ) {
+        if self.records.get(now.at, set, key).as_ref() == Some(&value) {
+            return;
         }
-        self.remove_unseen(now, set, |key| seen.contains(key));
-    }
-
-    fn read_contacts(&mut self, now: Now, set: SetId, stores: &mut dyn Stores) {
-        let contacts = (0..)
-            .map_while(|part| stores.contacts_part(now, part))
-            .flatten();
-        let mut seen = std::collections::HashSet::new();
-        for contact in contacts {
-            let key = convert::contact_key(&contact);
-            let value = convert::contact_value(&contact);
-            let known = self.records.get(now.at, set, &key);
-            if let (Some(value), true) = (value.clone(), known != value) {
-                let at = self.write(now);
-                let life = contact.left(now, 0);
-                self.records.set(at, set, &key, value, life);
-            }
-            seen.insert(key);
+        let version = match why {
+            Read::Lost => self.clock.write(now.unix_ms),
+            // It was written here since.
+            Read::First if self.records.record(set, key).is_some() => return,
+            Read::First => convert::initial(&value),
+        };
+        if !self.records.set((now.at, version), set, key, value, life) {
+            self.counters.unrecorded += 1;
         }
-        self.remove_unseen(now, set, |key| seen.contains(key));
     }
 
     fn remove_unseen(&mut self, now: Now, set: SetId, seen: impl Fn(&str) -> bool) {
