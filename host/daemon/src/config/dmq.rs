@@ -32,9 +32,7 @@ pub(crate) struct Dmq {
     /// The domain of users that are written without one on the bus. Without it the first of `sip.domains`, else our address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) domain: Option<String>,
-    /// Files with the keys that our own nodes sign with, at least 16 bytes each; a key's name is its file's. The first signs, each is
-    /// accepted: add a new one behind the old one everywhere, then move it to the front. Without keys, whoever may be a member may
-    /// say that it is one of our own nodes.
+    /// Keys that our own nodes sign with: files of at least 16 bytes, named as the key. The first signs, each is accepted.
     #[serde(default)]
     pub(crate) key_files: Vec<PathBuf>,
     /// Whether members that do not sign are refused: for a bus without Kamailio.

@@ -113,7 +113,8 @@ fn own_nodes(loaded: &Loaded, dmq: &Dmq, life: NodeId) -> Result<own::Config> {
     let mut keys = Vec::new();
     for (index, file) in dmq.key_files.iter().enumerate() {
         let key = key(file).map_err(|label| {
-            let path = ["dmq", "key-files", &index.to_string()];
+            let index = index.to_string();
+            let path = ["dmq", "key-files", &index];
             loaded.problem(&path, "this is no key of our nodes", label)
         })?;
         keys.push(key);

@@ -529,7 +529,7 @@ impl Own {
                 for contact in parts.flatten() {
                     let key = convert::contact_key(&contact);
                     if let Some(value) = convert::contact_value(&contact) {
-                        self.found(now, why, set, (&key, value), contact.left(now, 0));
+                        self.found(now, why, set, (&*key, value), contact.left(now, 0));
                     }
                     seen.insert(key);
                 }
@@ -538,7 +538,7 @@ impl Own {
                 for item in parts.flatten() {
                     let value = convert::item_value(&item.value);
                     let life = item.ttl.unwrap_or_default();
-                    self.found(now, why, set, (&item.key, value), life);
+                    self.found(now, why, set, (&*item.key, value), life);
                     seen.insert(item.key.to_string());
                 }
             }
