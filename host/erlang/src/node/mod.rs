@@ -133,17 +133,18 @@ impl Node {
         // Each step looks the connection up anew: what came may have ended it.
         while let Some(entry) = self.connections.get_mut(&id) {
             match entry.connection.next(now) {
-                Ok(None) => return,
+                Ok(None) => break,
                 Ok(Some(Input::Asked(asked))) => self.asked(id, asked),
                 Ok(Some(Input::Up(peer))) => self.up(now, id, peer),
                 Ok(Some(Input::Control(control))) => self.signal(now, id, control),
                 Err(closed) => self.close(now, id, closed),
             }
-            if let Some(entry) = self.connections.get(&id)
-                && !entry.connection.outbox.is_empty()
-            {
-                self.written.insert(id);
-            }
+        }
+        // A handshake's steps leave bytes without anything else having happened.
+        if let Some(entry) = self.connections.get(&id)
+            && !entry.connection.outbox.is_empty()
+        {
+            self.written.insert(id);
         }
     }
 

@@ -391,6 +391,11 @@ impl Shared {
                 wake.wake();
             }
         }
+        // Before the events: who hears of one must not see an older picture.
+        if core.changed {
+            core.changed = false;
+            self.face.show(core.picture(&self.busy.borrow()));
+        }
         let was_full = core.told.len() >= self.settings.events;
         while !core.told.is_empty()
             && let Ok(permit) = self.outgoing.try_reserve()
@@ -400,10 +405,6 @@ impl Shared {
         }
         if was_full && core.told.len() < self.settings.events {
             wakes.values().for_each(|wake| wake.wake());
-        }
-        if core.changed {
-            core.changed = false;
-            self.face.show(core.picture(&self.busy.borrow()));
         }
     }
 

@@ -1,0 +1,16 @@
+//! The node's sockets against a real Erlang node (`erl` of Debian's erlang-base, on PATH).
+//!
+//! Each story has an EPMD and nodes of its own, at ports of its own.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a story that can't go on ends"
+)]
+
+mod calls;
+mod hostile;
+mod lifecycle;
+mod otp;
+mod signals;
+mod tls;
