@@ -10,6 +10,7 @@ mod command;
 mod config;
 mod daemon;
 mod dirs;
+mod erlang;
 mod log;
 
 use clap::Parser;

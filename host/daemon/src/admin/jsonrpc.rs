@@ -62,6 +62,11 @@ impl Fault {
         Self::new(-32002, message)
     }
 
+    /// Whether the caller is to mend its arguments.
+    pub(crate) fn is_about_arguments(&self) -> bool {
+        self.code == -32602
+    }
+
     fn new(code: i64, message: impl Into<String>) -> Self {
         Self {
             code,

@@ -10,13 +10,43 @@ mod page;
 mod registry;
 mod socket;
 
+pub(crate) use jsonrpc::Fault;
 pub(crate) use socket::Socket;
 
 use crate::daemon::Daemon;
+use registry::Registry;
+use serde_json::Value;
 use std::sync::Arc;
 
+/// All commands, however a call comes in.
+pub(crate) struct Commands {
+    methods: Registry<Daemon>,
+}
+
+impl Commands {
+    pub(crate) fn new() -> Self {
+        Self {
+            methods: methods::registry(),
+        }
+    }
+
+    /// Whether there is a command of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.methods.has(name)
+    }
+
+    /// Runs a command. It may take its time.
+    pub(crate) fn call(
+        &self,
+        daemon: &Daemon,
+        name: &str,
+        params: Option<Value>,
+    ) -> Result<Value, Fault> {
+        self.methods.call(daemon, name, params)
+    }
+}
+
 /// What answers each request at the socket.
-pub(crate) fn answer(daemon: Arc<Daemon>) -> socket::Answer {
-    let registry = methods::registry();
-    Arc::new(move |request| registry.call(&daemon, &request.method, request.params.clone()))
+pub(crate) fn answer(daemon: Arc<Daemon>, commands: Arc<Commands>) -> socket::Answer {
+    Arc::new(move |request| commands.call(&daemon, &request.method, request.params.clone()))
 }

@@ -89,6 +89,11 @@ impl<C> Registry<C> {
         methods.map(|method| json!({ "name": method.name, "usage": method.usage(), "doc": method.doc, "params": method.params })).collect()
     }
 
+    /// Whether there is a method of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.methods.contains_key(name)
+    }
+
     /// Runs a method.
     pub(crate) fn call(
         &self,

@@ -1,10 +1,11 @@
 //! `switchhook run FILE`: from the config to `ready`, and from a signal to the end.
 
 use super::print;
-use crate::admin::{self, Socket};
+use crate::admin::{self, Commands, Socket};
 use crate::cli::Settings;
 use crate::config::{self, Loaded};
 use crate::daemon::{Daemon, assemble};
+use crate::erlang::Nodes;
 use crate::log;
 use anyhow::{Context, Result};
 use std::fmt::Write;
@@ -35,9 +36,15 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
             daemon = starting => Arc::new(daemon.context("the start panicked")??),
             () = signals.stop() => return Ok(None),
         };
-        let serving =
-            socket.map(|socket| tokio::spawn(socket.serve(admin::answer(Arc::clone(&daemon)))));
-        print(&greeting(&daemon, path.as_deref()))?;
+        let commands = Arc::new(Commands::new());
+        let starting = {
+            let (daemon, commands) = (Arc::clone(&daemon), Arc::clone(&commands));
+            tokio::task::spawn_blocking(move || Nodes::start(&daemon, &commands))
+        };
+        let nodes = starting.await.context("the Erlang node panicked")??;
+        let answer = admin::answer(Arc::clone(&daemon), commands);
+        let serving = socket.map(|socket| tokio::spawn(socket.serve(answer)));
+        print(&greeting(&daemon, &nodes, path.as_deref()))?;
         info!("ready");
         signals.until_stop(&daemon).await;
         info!(deadline = ?drain, "draining: new calls are refused, running transactions may end");
@@ -53,12 +60,16 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
             // The socket's file goes with the task.
             _ = serving.await;
         }
-        anyhow::Ok(Some(daemon))
+        anyhow::Ok(Some((daemon, nodes)))
     })?;
     // Ends the tasks of admin connections, which hold the daemon too.
     runtime.shutdown_background();
-    if let Some(daemon) = daemon.and_then(Arc::into_inner) {
-        daemon.engine.stop();
+    if let Some((daemon, nodes)) = daemon {
+        // Their threads hold the daemon, too.
+        nodes.stop();
+        if let Some(daemon) = Arc::into_inner(daemon) {
+            daemon.engine.stop();
+        }
     }
     Ok(())
 }
@@ -80,10 +91,13 @@ fn admin_socket(loaded: &Loaded) -> Result<Option<Socket>> {
 }
 
 /// Where it listens, what to try, and `ready`.
-fn greeting(daemon: &Daemon, socket: Option<&Path>) -> String {
+fn greeting(daemon: &Daemon, nodes: &Nodes, socket: Option<&Path>) -> String {
     let mut text = String::new();
     for local in daemon.engine.locals() {
         _ = writeln!(text, "listening on {local}");
+    }
+    for (name, address) in nodes.list() {
+        _ = writeln!(text, "erlang node {name} on {address}");
     }
     if let Some(socket) = socket {
         _ = writeln!(text, "admin on unix:{}", socket.display());

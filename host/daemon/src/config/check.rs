@@ -19,6 +19,7 @@ pub(super) fn check(config: &Config, document: &Document) -> Vec<Problem> {
     check.tables(config);
     check.dmq(config);
     check.services(config);
+    check.erlang(config);
     check.found
 }
 
@@ -350,6 +351,91 @@ impl Check<'_> {
                 Duration::millis(100),
                 Duration::secs(3600),
             );
+        }
+    }
+
+    fn erlang(&mut self, config: &Config) {
+        let Some(erlang) = &config.erlang else {
+            return;
+        };
+        match (&erlang.cookie, &erlang.cookie_file) {
+            (None, None) => self.wrong(
+                &["erlang", "name"],
+                "the Erlang node has no cookie",
+                "expected `cookie-file` or `cookie` beside it",
+            ),
+            (Some(_), Some(_)) => self.wrong(
+                &["erlang", "cookie"],
+                "the Erlang node has two cookies",
+                "expected either `cookie-file` or `cookie`",
+            ),
+            (Some(cookie), None) if switchhook_erlang::Cookie::new(cookie).is_err() => self.wrong(
+                &["erlang", "cookie"],
+                "this is no cookie",
+                "expected 1 to 255 printable characters",
+            ),
+            _ => {}
+        }
+        let own: Vec<_> = [&erlang.name]
+            .into_iter()
+            .chain(&erlang.more_names)
+            .collect();
+        for (index, node) in erlang.nodes.iter().enumerate() {
+            let at = index.to_string();
+            if own.contains(&node) {
+                self.wrong(
+                    &["erlang", "nodes", &at],
+                    "the Erlang node can't connect to itself",
+                    "expected another node's name",
+                );
+            }
+            let earlier = erlang
+                .nodes
+                .iter()
+                .take(index)
+                .position(|other| other == node);
+            if let Some(earlier) = earlier {
+                self.twice(
+                    &format!("the node {node}"),
+                    &["erlang", "nodes"],
+                    index,
+                    earlier,
+                    &[],
+                );
+            }
+            let addressed = erlang
+                .peer
+                .iter()
+                .any(|peer| peer.name == *node && peer.address.is_some());
+            if erlang.epmd == super::Epmd::Off && !addressed {
+                self.wrong(
+                    &["erlang", "nodes", &at],
+                    "nothing tells where this node is",
+                    "expected an `[[erlang.peer]]` with its `address`, because `epmd` is off",
+                );
+            }
+        }
+        for (key, time, most) in [
+            ("tick-time", erlang.tick_time, Duration::secs(86_400)),
+            (
+                "connect-timeout",
+                erlang.connect_timeout,
+                Duration::secs(60),
+            ),
+            ("rpc-timeout", erlang.rpc_timeout, Duration::secs(3600)),
+            ("max-retry", erlang.max_retry, Duration::secs(3600)),
+        ] {
+            self.time(&["erlang", key], time, Duration::millis(100), most);
+        }
+        self.positive(
+            &["erlang", "max-connections"],
+            erlang.max_connections.into(),
+        );
+        for (key, size) in [
+            ("max-message", erlang.max_message),
+            ("send-queue", erlang.send_queue),
+        ] {
+            self.size(&["erlang", key], size, Size::kib(64), Size::mib(1024));
         }
     }
 

@@ -8,6 +8,7 @@ mod check;
 mod de;
 mod dmq;
 mod document;
+mod erlang;
 mod listen;
 mod problem;
 mod script;
@@ -20,6 +21,7 @@ mod units;
 pub(crate) mod users;
 
 pub(crate) use dmq::Dmq;
+pub(crate) use erlang::{Epmd, Erlang, Results};
 pub(crate) use problem::Problems;
 pub(crate) use script::Script;
 pub(crate) use service::{Admin, AdminListen, Algorithm, Auth, Format, Log};
@@ -57,6 +59,9 @@ pub(crate) struct Config {
     /// The DMQ bus, where this node is on one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dmq: Option<Dmq>,
+    /// The Erlang node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) erlang: Option<Erlang>,
     /// The admin socket.
     pub(crate) admin: Admin,
     /// The log.
@@ -181,6 +186,16 @@ impl Config {
         let dmq = self.dmq.iter_mut();
         dmq.flat_map(|dmq| &mut dmq.key_files).for_each(absolute);
         self.log.file.iter_mut().for_each(absolute);
+        if let Some(erlang) = &mut self.erlang {
+            erlang.cookie_file.iter_mut().for_each(absolute);
+            let peers = erlang.peer.iter_mut();
+            peers
+                .filter_map(|peer| peer.cookie_file.as_mut())
+                .for_each(absolute);
+            if let Some(tls) = &mut erlang.tls {
+                [&mut tls.certificate, &mut tls.key, &mut tls.authorities].map(absolute);
+            }
+        }
         if let Some(cache) = self
             .cache
             .dir

@@ -348,7 +348,7 @@ fn dns(config: &Dns) -> switchhook_net::Dns {
 }
 
 /// From the system's generator, for keys.
-fn random<const N: usize>() -> Result<[u8; N]> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     let read = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
     read.context("the system gives no random numbers (/dev/urandom)")?;

@@ -7,13 +7,13 @@ mod bus;
 mod reload;
 mod users;
 
-pub(crate) use assemble::{assemble, check};
+pub(crate) use assemble::{assemble, check, random};
 
 use crate::config::Loaded;
 use crate::log;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use switchhook_engine::Engine;
 use switchhook_script::Services;
@@ -33,4 +33,11 @@ pub(crate) struct Daemon {
     loaded: Mutex<Loaded>,
     /// Of each script's file as it was last loaded from the config.
     fingerprints: Mutex<HashMap<String, u64>>,
+}
+
+impl Daemon {
+    /// The settings in force.
+    pub(crate) fn loaded(&self) -> MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
