@@ -14,6 +14,7 @@
 
 mod daemon;
 mod dissect;
+pub mod erlang;
 mod kamailio;
 mod needs;
 mod peer;

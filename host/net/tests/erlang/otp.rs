@@ -1,8 +1,6 @@
 //! Real Erlang nodes and ours, as processes and threads of one story.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -10,151 +8,13 @@ use std::time::{Duration, Instant};
 use switchhook_erlang::node::{Answer, Event, Limits, NodeConfig, RequestFault};
 use switchhook_erlang::{Cookie, Flags, NodeName, TermBytes};
 use switchhook_net::erlang::{Epmd, Settings, Started, start};
+pub(crate) use switchhook_tests::erlang::{Erlang, PortMapper, free_port};
 
 /// A term from Erlang's text, by hand: what the stories need.
 pub(crate) fn atom(text: &str) -> TermBytes {
     let mut out = vec![131, b'w', text.len() as u8];
     out.extend(text.as_bytes());
     out.into()
-}
-
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .unwrap()
-        .port()
-}
-
-/// An EPMD of its own.
-pub(crate) struct PortMapper {
-    child: Child,
-    pub(crate) port: u16,
-}
-
-impl PortMapper {
-    pub(crate) fn start(port: u16) -> Self {
-        let child = Command::new("epmd")
-            .args([
-                "-port",
-                &port.to_string(),
-                "-address",
-                "127.0.0.1",
-                "-relaxed_command_check",
-            ])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let until = Instant::now() + Duration::from_secs(10);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < until, "epmd does not come up");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Self { child, port }
-    }
-}
-
-impl Drop for PortMapper {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// An Erlang shell that evaluates what it is told and prints one line for it.
-pub(crate) struct Erlang {
-    child: Child,
-    stdin: ChildStdin,
-    lines: Receiver<String>,
-}
-
-pub(crate) const LOOP: &str = r#"
-F = fun F() ->
-  case io:get_line("") of
-    eof -> halt(0);
-    Line ->
-      {ok, Tokens, _} = erl_scan:string(Line),
-      {ok, Exprs} = erl_parse:parse_exprs(Tokens),
-      R = try {value, V, _} = erl_eval:exprs(Exprs, []), V catch C:E -> {caught, C, E} end,
-      io:format("=> ~0tp~n", [R]),
-      F()
-  end
-end, F().
-"#;
-
-impl Erlang {
-    pub(crate) fn start(mapper: u16, name: &str, cookie: &str, more: &[&str]) -> Self {
-        // A long name has a dot in its host.
-        let long = name
-            .split_once('@')
-            .is_some_and(|(_, host)| host.contains('.'));
-        let kind = if long { "-name" } else { "-sname" };
-        let mut child = Command::new("erl")
-            .env("ERL_EPMD_PORT", mapper.to_string())
-            .env("HOME", std::env::temp_dir())
-            .args(["-noshell", kind, name, "-setcookie", cookie])
-            .args(["-kernel", "inet_dist_use_interface", "{127,0,0,1}"])
-            .args(more)
-            .args(["-eval", LOOP])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdin = child.stdin.take().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        let mut erlang = Self {
-            child,
-            stdin,
-            lines,
-        };
-        assert_eq!(erlang.eval("1 + 1"), "2");
-        erlang
-    }
-
-    /// A signal, by its process id.
-    pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        let status = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(id)
-            .status();
-        assert!(status.is_ok_and(|status| status.success()));
-    }
-
-    pub(crate) fn tell(&mut self, expression: &str) {
-        writeln!(self.stdin, "{}.", expression.replace('\n', " ")).unwrap();
-    }
-
-    pub(crate) fn answer(&mut self) -> String {
-        // Reports of errors come the same way.
-        loop {
-            let line = self.lines.recv_timeout(Duration::from_secs(20));
-            let line = line.expect("the Erlang node prints an answer");
-            if let Some(answer) = line.strip_prefix("=> ") {
-                return answer.to_owned();
-            }
-        }
-    }
-
-    pub(crate) fn eval(&mut self, expression: &str) -> String {
-        self.tell(expression);
-        self.answer()
-    }
-}
-
-impl Drop for Erlang {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 pub(crate) fn name(text: &str) -> NodeName {
@@ -284,19 +144,7 @@ impl Drop for Ours {
 
 /// Whether Erlang is installed; where CI runs, it has to be.
 pub(crate) fn erlang_is_here() -> bool {
-    let here = Command::new("erl")
-        .arg("-version")
-        .stderr(Stdio::null())
-        .status()
-        .is_ok();
-    assert!(
-        here || std::env::var_os("CI").is_none(),
-        "erl is not installed"
-    );
-    if !here {
-        eprintln!("skipped: erl is not installed");
-    }
-    here
+    switchhook_tests::has("erl")
 }
 
 pub(crate) fn stage() -> Option<(PortMapper, Erlang)> {
