@@ -48,7 +48,7 @@ fn erlang_runs_the_hosts_commands() {
         format!("{{[],['{OURS}']}}")
     );
     let version = erlang.eval(&format!("rpc:call('{OURS}', core, version, [])"));
-    assert!(version.starts_with("[<<\"switchhook "), "{version}");
+    assert!(version.starts_with("[{[{<<\"contract\">>"), "{version}");
     for same in [
         "erpc:call('NODE', core, version, [])",
         "rpc:yield(rpc:async_call('NODE', core, version, []))",

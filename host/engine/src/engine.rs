@@ -17,6 +17,7 @@ use tokio::task::{JoinSet, LocalSet};
 use crate::background::{Back, Background};
 use crate::config::EngineConfig;
 use crate::dmq::{self, Mailbox};
+use crate::erlang::post::Post;
 use crate::lane::{Lane, Mail};
 use crate::length::Unconnected;
 use crate::resolve::supported;
@@ -29,15 +30,19 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Engine {
     scripts: Vec<Arc<Script>>,
     locals: Vec<Local>,
-    lanes: Vec<Handle>,
+    pub(crate) lanes: Vec<Handle>,
+    /// Chooses the lanes of what is no SIP.
+    pub(crate) keys: RandomState,
     counters: Vec<(Arc<LaneCounters>, Arc<NetCounters>)>,
     draining: Arc<AtomicBool>,
     background: JoinHandle<()>,
     dmq: Option<(Mailbox, JoinHandle<()>)>,
 }
 
-struct Handle {
+pub(crate) struct Handle {
     mail: mpsc::Sender<Mail>,
+    /// The lane's letter box.
+    pub(crate) post: mpsc::Sender<Post>,
     thread: JoinHandle<()>,
 }
 
@@ -98,10 +103,12 @@ impl Engine {
         {
             let lane_counters = Arc::new(LaneCounters::default());
             counters.push((Arc::clone(&lane_counters), part.counters()));
+            let (post, letters) = mpsc::channel(limits.inbox.max(1));
             let parts = LaneParts {
                 index,
                 part,
                 inbox,
+                post: letters,
                 back,
                 lanes: mail.clone(),
                 background: background.clone(),
@@ -127,7 +134,7 @@ impl Engine {
                 .name(format!("switchhook-{index}"))
                 .spawn(move || run(parts, &started))?;
             if let Some(mail) = mail.get(index).cloned() {
-                lanes.push(Handle { mail, thread });
+                lanes.push(Handle { mail, post, thread });
             }
         }
         drop(started);
@@ -152,6 +159,7 @@ impl Engine {
             scripts: config.scripts,
             locals,
             lanes,
+            keys,
             counters,
             draining,
             background: background_thread,
@@ -234,6 +242,7 @@ struct LaneParts {
     index: usize,
     part: Part,
     inbox: mpsc::Receiver<Mail>,
+    post: mpsc::Receiver<Post>,
     back: mpsc::Receiver<Back>,
     lanes: Vec<mpsc::Sender<Mail>>,
     background: Background,
@@ -296,6 +305,8 @@ fn lane(parts: LaneParts) -> Result<Lane, StartError> {
         tickets: 0,
         waiting: std::collections::VecDeque::new(),
         inbox: parts.inbox,
+        post: parts.post,
+        letters: std::collections::VecDeque::new(),
         back: parts.back,
         lanes: parts.lanes,
         counters: parts.counters,

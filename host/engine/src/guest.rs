@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use switchhook_script::{Event, Finished, Generation, GuestError, Outcome, Running};
 use switchhook_sip::transaction::{Key, ReplyId};
 
+use crate::erlang::post::Answer;
 use crate::lane::Lane;
 use crate::relay::Relay;
 use crate::request::Request;
@@ -36,6 +37,10 @@ pub(crate) enum Job {
     Relay(Box<Relay>),
     /// A contact's time is over: nothing follows.
     Expired,
+    /// Something happened outside of SIP: nothing follows.
+    Told,
+    /// A command of the script: its answer goes back.
+    Command(Answer),
 }
 
 /// An event that waits for an instance.
@@ -79,6 +84,23 @@ impl Lane {
         if let Some((waiting, event)) = self.poll_once(now, waiting, event) {
             self.wait_for_instance(now, waiting, event);
         }
+    }
+
+    /// Runs a guest for an event, unless no instance is free: then the event comes back.
+    pub(crate) fn try_call(
+        &mut self,
+        now: Instant,
+        generation: &Arc<Generation>,
+        event: Event,
+        job: Job,
+    ) -> Option<(Job, Event)> {
+        let waiting = Waiting {
+            until: now + PATIENCE,
+            generation: Arc::clone(generation),
+            job,
+        };
+        let (waiting, event) = self.poll_once(now, waiting, event)?;
+        Some((waiting.job, event))
     }
 
     /// Gives an event its first poll. It comes back where no instance is free.
@@ -188,7 +210,7 @@ impl Lane {
             Job::Request(request) if request.wants_transaction() => Some(self.open(now, request)?),
             Job::OnReply { key, .. } | Job::Failure { key, .. } => Some(*key),
             Job::Relay(relay) => relay.key(),
-            Job::Request(_) | Job::Reply | Job::Expired => None,
+            Job::Request(_) | Job::Reply | Job::Expired | Job::Told | Job::Command(_) => None,
         };
         self.busy(key);
         Some(job)
@@ -222,7 +244,8 @@ impl Lane {
             Job::OnReply { key, id } => self.onreply_done(now, key, id, ended),
             Job::Failure { key, status } => self.failure_done(now, key, status, ended),
             Job::Relay(relay) => self.relay_guest_done(now, relay, ended),
-            Job::Expired => {}
+            Job::Expired | Job::Told => {}
+            Job::Command(answer) => Self::command_done(&answer, ended),
         }
     }
 
@@ -239,7 +262,8 @@ impl Lane {
                 self.release(now, key);
             }
             Job::Relay(relay) => self.relay(now, relay),
-            Job::Reply | Job::Expired => {}
+            // A command's caller learns it from the answer's end of the channel.
+            Job::Reply | Job::Expired | Job::Told | Job::Command(_) => {}
         }
     }
 
@@ -272,7 +296,9 @@ impl Lane {
             Job::Request(request) => return request.generation.id().number(),
             Job::Relay(relay) => return relay.generation.id().number(),
             Job::OnReply { key, .. } | Job::Failure { key, .. } => *key,
-            Job::Reply | Job::Expired => return self.script.current().id().number(),
+            Job::Reply | Job::Expired | Job::Told | Job::Command(_) => {
+                return self.script.current().id().number();
+            }
         };
         self.tm
             .data(key)

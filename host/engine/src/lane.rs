@@ -31,6 +31,7 @@ use crate::background::{Back, Background};
 use crate::config::EngineLimits;
 use crate::context::Context;
 use crate::dmq::Mailbox;
+use crate::erlang::post::Post;
 use crate::guest::{Done, Job, Waiting};
 use crate::length::Unconnected;
 use crate::stats::LaneCounters;
@@ -78,6 +79,9 @@ pub(crate) struct Lane {
     /// Events without an instance.
     pub(crate) waiting: VecDeque<(Waiting, Box<Event>)>,
     pub(crate) inbox: mpsc::Receiver<Mail>,
+    /// The letter box, and what was taken out of it and not worked off.
+    pub(crate) post: mpsc::Receiver<Post>,
+    pub(crate) letters: VecDeque<Post>,
     pub(crate) back: mpsc::Receiver<Back>,
     pub(crate) lanes: Vec<mpsc::Sender<Mail>>,
     pub(crate) counters: Arc<LaneCounters>,
@@ -135,6 +139,7 @@ impl Lane {
             if !self.waiting.is_empty() {
                 self.retry_waiting(now);
             }
+            self.read_letters(now);
             self.tm.on_timer(now);
             self.drain(now);
             self.net.flush(&mut self.events);
@@ -157,7 +162,7 @@ impl Lane {
     async fn wait(&mut self, sleep: &mut Pin<Box<Sleep>>) {
         let now = Instant::now();
         let mut due = now + NAP;
-        if !self.waiting.is_empty() {
+        if !self.waiting.is_empty() || !self.letters.is_empty() {
             due = now + RETRY;
         }
         if let Some(deadline) = self.tm.deadline() {
@@ -175,6 +180,7 @@ impl Lane {
                 self.mail.push_back(mail);
                 ready = true;
             }
+            ready |= self.poll_post(task);
             while let Poll::Ready(Some(back)) = self.back.poll_recv(task) {
                 self.returned.push_back(back);
                 ready = true;

@@ -11,10 +11,12 @@
 
 mod answer;
 mod background;
+mod command;
 mod config;
 mod context;
 pub mod dmq;
 mod engine;
+mod erlang;
 mod failed;
 mod failover;
 mod forward;
@@ -30,5 +32,6 @@ mod resolve;
 mod stats;
 
 pub use config::{EngineConfig, EngineLimits};
+pub use erlang::Face as ErlangFace;
 pub use engine::{Drained, Engine, StartError, SwapError};
 pub use stats::{LaneCounters, Stats};

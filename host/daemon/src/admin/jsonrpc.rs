@@ -62,6 +62,11 @@ impl Fault {
         Self::new(-32002, message)
     }
 
+    /// What a script's command refused, with its own code, a status as SIP's.
+    pub(crate) fn of_script(code: u16, message: impl Into<String>) -> Self {
+        Self::new(code.into(), message)
+    }
+
     /// Whether the caller is to mend its arguments.
     pub(crate) fn is_about_arguments(&self) -> bool {
         self.code == -32602

@@ -30,9 +30,9 @@ impl Commands {
         }
     }
 
-    /// Whether there is a command of that name.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.methods.has(name)
+    /// Whether there is a command of that name, the daemon's or the script's.
+    pub(crate) fn has(&self, daemon: &Daemon, name: &str) -> bool {
+        self.methods.has(name) || daemon.engine.has_command(name)
     }
 
     /// Runs a command. It may take its time.
@@ -42,7 +42,16 @@ impl Commands {
         name: &str,
         params: Option<Value>,
     ) -> Result<Value, Fault> {
-        self.methods.call(daemon, name, params)
+        if self.methods.has(name) || !daemon.engine.has_command(name) {
+            return self.methods.call(daemon, name, params);
+        }
+        let params = params.unwrap_or_else(|| Value::Array(Vec::new()));
+        let answer = daemon
+            .engine
+            .command(name, params.to_string())
+            .map_err(|fault| Fault::of_script(fault.code, fault.message))?;
+        serde_json::from_str(&answer)
+            .map_err(|error| Fault::internal(format!("the script's answer is no JSON: {error}")))
     }
 }
 

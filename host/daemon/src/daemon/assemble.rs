@@ -82,6 +82,7 @@ pub(crate) fn assemble(
         file,
         set,
         loaded: Mutex::new(loaded),
+        erlang: std::sync::OnceLock::new(),
         fingerprints: Mutex::new(fingerprints),
     })
 }

@@ -55,6 +55,7 @@ impl Daemon {
             warn!("{warning}");
         }
         reloaded.restart = differences(&loaded.config, &new.config);
+        self.script_changed();
         // A failed swap is told once as such.
         reloaded.restart.retain(|key| {
             !reloaded

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use switchhook_engine::{Engine, ErlangFace};
 use switchhook_erlang::node::{Event, Limits, NodeConfig};
 use switchhook_erlang::{Cookie, Flags, NodeName};
 use switchhook_net::erlang::{Handle, Settings, Started, Tls, TlsFiles, start};
@@ -74,6 +75,19 @@ impl Nodes {
                 .context("no thread for events from Erlang")?;
             nodes.threads.push(thread);
         }
+        let mut handles = nodes.handles.iter().map(|(handle, _)| handle.clone());
+        if let Some(first) = handles.next() {
+            let others: Vec<Handle> = handles.collect();
+            let all = [&first].into_iter().chain(&others).cloned().collect();
+            let face = ErlangFace::new(first, others, erlang.rpc_timeout.0);
+            // Set once, just here.
+            let _ = daemon.services.erlang.set(Arc::new(face));
+            let processes = daemon.erlang.get_or_init(|| Processes {
+                nodes: all,
+                configured: erlang.processes.clone(),
+            });
+            processes.register(&daemon.engine);
+        }
         Ok(nodes)
     }
 
@@ -92,6 +106,31 @@ impl Nodes {
         for thread in self.threads {
             if thread.join().is_err() {
                 error!("a thread of the Erlang node had panicked");
+            }
+        }
+    }
+}
+
+/// The processes that other nodes can send to: those that the script handles, and those of the config.
+pub(crate) struct Processes {
+    nodes: Vec<Handle>,
+    configured: Vec<String>,
+}
+
+impl Processes {
+    /// Registers them, as the script is now.
+    pub(crate) fn register(&self, engine: &Engine) {
+        let mut names: Vec<Arc<str>> = self.configured.iter().map(|n| n.as_str().into()).collect();
+        if let Some(script) = engine.scripts().first() {
+            for name in script.current().processes().unwrap_or_default() {
+                if name != switchhook_script::erlang::SELF && !names.iter().any(|n| **n == *name) {
+                    names.push(name.into());
+                }
+            }
+        }
+        for node in &self.nodes {
+            if let Err(fault) = node.register(names.clone()) {
+                error!(%fault, "Erlang processes not registered");
             }
         }
     }
@@ -125,7 +164,7 @@ fn hand_on(
                     return;
                 }
             }
-            _ => {}
+            other => daemon.engine.erlang(other),
         }
     }
 }

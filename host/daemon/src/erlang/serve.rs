@@ -70,7 +70,7 @@ fn next(waiting: &Mutex<Receiver<Call>>) -> Option<Call> {
 
 fn run(daemon: &Arc<Daemon>, commands: &Commands, results: Results, call: &Call) -> Answer {
     let method = format!("{}.{}", call.module, call.function);
-    if !commands.has(&method) {
+    if !commands.has(daemon, &method) {
         return Answer::Undefined;
     }
     let result = parameters(&method, &call.arguments)
@@ -84,10 +84,11 @@ fn run(daemon: &Arc<Daemon>, commands: &Commands, results: Results, call: &Call)
             Answer::Error(value::modern_fault(fault.code, &fault.message).into())
         }
         (Err(fault), Results::Kamailio) => {
-            let code = if fault.is_about_arguments() {
-                BAD_REQUEST
-            } else {
-                SERVER_ERROR
+            let code = match fault.code {
+                // A script's own.
+                code @ 100..=699 => code,
+                _ if fault.is_about_arguments() => BAD_REQUEST,
+                _ => SERVER_ERROR,
             };
             Answer::Value(value::classic_fault(code, &fault.message).into())
         }

@@ -36,17 +36,19 @@ pub(super) fn add(registry: &mut Registry<Daemon>, listing: Arc<OnceLock<Vec<Val
     registry.add(
         "core.methods",
         params,
-        "The methods that there are.",
-        move |_, Prefix { prefix }| {
+        "The methods that there are, the script's own among them.",
+        move |daemon: &Daemon, Prefix { prefix }| {
             let wanted = prefix.unwrap_or_default();
             let all = listing.get().map(Vec::as_slice).unwrap_or_default();
-            let named = all.iter().filter(|method| {
+            let own = daemon.engine.commands().into_iter();
+            let own = own.map(|(name, doc)| json!({ "name": name, "usage": name, "doc": doc }));
+            let named = all.iter().cloned().chain(own).filter(|method| {
                 method
                     .get("name")
                     .and_then(Value::as_str)
                     .is_some_and(|name| name.starts_with(&wanted))
             });
-            Ok(named.cloned().collect::<Vec<_>>())
+            Ok(named.collect::<Vec<_>>())
         },
     );
 }

@@ -74,6 +74,7 @@ fn swap(daemon: &Daemon, args: &Swap) -> Result<Value, Fault> {
             }
             SwapError::Load(_) => Fault::refused(format!("script `{}`: {error}", args.script)),
         })?;
+    daemon.script_changed();
     Ok(json!({ "script": args.script, "old": swapped.old.number(), "new": swapped.new.number() }))
 }
 
