@@ -32,6 +32,6 @@ mod resolve;
 mod stats;
 
 pub use config::{EngineConfig, EngineLimits};
-pub use erlang::Face as ErlangFace;
 pub use engine::{Drained, Engine, StartError, SwapError};
+pub use erlang::Face as ErlangFace;
 pub use stats::{LaneCounters, Stats};

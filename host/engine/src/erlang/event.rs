@@ -79,7 +79,10 @@ fn route(event: NodeEvent) -> Option<(Option<Pid>, Route)> {
             Some((None, befell(wit::ErlangEvent::NodeDown(lost))))
         }
         NodeEvent::Active { node } => {
-            tracing::info!(node = node.as_ref().map(NodeName::as_str), "active Erlang node");
+            tracing::info!(
+                node = node.as_ref().map(NodeName::as_str),
+                "active Erlang node"
+            );
             None
         }
         NodeEvent::Busy { node } => {

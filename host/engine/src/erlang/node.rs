@@ -45,10 +45,15 @@ impl Face {
     fn node(&self, node: Option<&Atom>) -> Result<NodeName, Refusal> {
         match node {
             Some(name) => node_name(name).ok_or_else(|| {
-                refusal(ErrorCode::Invalid, format!("`{}` is no node's name", name.as_str()))
+                refusal(
+                    ErrorCode::Invalid,
+                    format!("`{}` is no node's name", name.as_str()),
+                )
             }),
             None => {
-                let active = self.all().find_map(|handle| handle.snapshot().active.clone());
+                let active = self
+                    .all()
+                    .find_map(|handle| handle.snapshot().active.clone());
                 active.ok_or_else(|| refusal(ErrorCode::Unavailable, "no Erlang node is connected"))
             }
         }
