@@ -91,9 +91,9 @@ impl Lane {
         &mut self,
         now: Instant,
         generation: &Arc<Generation>,
-        event: Event,
+        event: Box<Event>,
         job: Job,
-    ) -> Option<(Job, Event)> {
+    ) -> Option<(Job, Box<Event>)> {
         let waiting = Waiting {
             until: now + PATIENCE,
             generation: Arc::clone(generation),

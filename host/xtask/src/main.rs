@@ -72,6 +72,12 @@ enum Task {
         /// Only this target.
         target: Option<String>,
     },
+    /// The tests that take long: ten thousand Erlang messages a second both ways, nothing lost, memory flat.
+    Soak {
+        /// How long each of them goes on.
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+    },
     /// Install the tools of the tests (PyPI, npm) under target/tools and the Debian packages, and do nothing else.
     Tools,
 }
@@ -95,6 +101,7 @@ fn task(task: Task) -> anyhow::Result<()> {
         Task::Schema { check } => schema::schema(check),
         Task::Bench { args } => bench::bench(&args),
         Task::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref(), 0),
+        Task::Soak { seconds } => suite::soak(seconds),
         Task::Tools => {
             let missing = debian::install(debian::TESTS)?;
             anyhow::ensure!(

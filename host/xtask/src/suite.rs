@@ -16,6 +16,8 @@ use crate::{bindings, debian, fuzz, guests, schema, tools, workspace};
 
 /// One selection for every build: another would be another set of features, and wasmtime compiled once more.
 const EVERYTHING: &[&str] = &["--workspace", "--release", "--lib", "--bins", "--tests"];
+/// How long the tests go on that take as long as they are told, in seconds.
+const SOAK: u64 = 10;
 
 /// What `cargo xtask test` takes.
 #[derive(Args)]
@@ -96,10 +98,26 @@ pub(crate) fn test(options: &Options) -> Result<()> {
     });
     suite.step("tests", |counts| tests(counts, &left_out));
     suite.step("doc-tests", doc_tests);
+    suite.step("soak", |_| soak(SOAK));
     // a seed of its own, so that a smoke is the same one each time
     suite.step("fuzz", |_| fuzz::fuzz(options.fuzz_seconds, None, 1));
 
     suite.close(ci, begin.elapsed(), &fs::read_to_string(&left_out)?)
+}
+
+/// The tests that take as long as they are told, each alone.
+pub(crate) fn soak(seconds: u64) -> Result<()> {
+    run(cargo()
+        .env("SWITCHHOOK_SOAK", seconds.to_string())
+        .args(["test", "--quiet"])
+        .args(EVERYTHING)
+        .args([
+            "soak::",
+            "--",
+            "--ignored",
+            "--nocapture",
+            "--test-threads=1",
+        ]))
 }
 
 impl Suite<'_> {

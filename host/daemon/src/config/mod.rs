@@ -193,7 +193,9 @@ impl Config {
                 .filter_map(|peer| peer.cookie_file.as_mut())
                 .for_each(absolute);
             if let Some(tls) = &mut erlang.tls {
-                [&mut tls.certificate, &mut tls.key, &mut tls.authorities].map(absolute);
+                for path in [&mut tls.certificate, &mut tls.key, &mut tls.authorities] {
+                    absolute(path);
+                }
             }
         }
         if let Some(cache) = self

@@ -1,13 +1,10 @@
 //! From what happened at the node to an event of scripts, and the lane that is to have it.
 
-use std::hash::BuildHasher as _;
-use std::sync::Arc;
-
 use switchhook_erlang::node::{Event as NodeEvent, Gen, Process};
 use switchhook_erlang::{NodeName, Pid, TermBytes, Who};
 use switchhook_script::erlang::{Message, MessageKind, ReplyTo, SELF, To};
 use switchhook_script::{Event, Route, wit};
-use switchhook_term::{Reference, Tape, Term, View, to_bytes, write};
+use switchhook_term::{Atom, Limits, Reference, Tape, Term, View, to_bytes};
 
 use super::identity::{atom, to_pid};
 use super::post::Post;
@@ -24,7 +21,7 @@ impl Engine {
         if let Some(lane) = self.lanes.get(lane as usize) {
             let event = Event::new(route, None, None);
             // A lane that is gone takes nothing more.
-            let _ = lane.post.blocking_send(Post::Event(Box::new(event)));
+            let _ = lane.post.blocking_send(Post::Event(event));
         }
     }
 }
@@ -132,13 +129,11 @@ fn message(to: &Process, from: Option<&Pid>, message: TermBytes, gen_server: Opt
 /// The reference of a tag `[alias|Reference]`.
 fn alias(tag: &[u8]) -> Option<Reference> {
     let mut tape = Tape::new();
-    let (tag, _) = tape
-        .decode_bare(tag, 0, &switchhook_term::Limits::default())
-        .ok()?;
+    let (tag, _) = tape.decode_bare(tag, 0, &Limits::default()).ok()?;
     let (mut items, tail) = tag.list()?;
     let is_alias = |item: View<'_>| item.is_atom("alias");
     let found = items.next().is_some_and(is_alias) && items.next().is_none();
-    found.then(|| tail?.reference()).flatten()
+    found.then(|| tail.reference()).flatten()
 }
 
 fn name(process: &Process) -> &str {
@@ -153,8 +148,8 @@ fn subject(who: Who, node: &NodeName) -> Vec<u8> {
     match who {
         Who::Pid(pid) => pid.to_term().into(),
         Who::Name(name) => {
-            let name = switchhook_term::Atom::new(&name);
-            let name = name.unwrap_or_else(|_| switchhook_term::Atom::from_static(""));
+            let name = Atom::new(&name);
+            let name = name.unwrap_or_else(|_| Atom::from_static(""));
             to_bytes(&Term::Tuple(vec![Term::Atom(name), Term::Atom(atom(node))]))
         }
     }

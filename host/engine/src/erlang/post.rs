@@ -53,7 +53,7 @@ impl Lane {
     /// Gives a letter to the script. It comes back where no instance is free.
     fn deliver(&mut self, now: Instant, post: Post) -> Option<Post> {
         let (event, job) = match post {
-            Post::Event(event) => (*event, Job::Told),
+            Post::Event(event) => (event, Job::Told),
             Post::Command(invocation, answer) => {
                 let event = Event::new(Route::Command(invocation), None, None);
                 (event, Job::Command(answer))
@@ -69,11 +69,12 @@ impl Lane {
             return None;
         }
         let (job, event) = self.try_call(now, &generation, event, job)?;
-        match (job, event.route) {
-            (Job::Command(answer), Route::Command(invocation)) => {
-                Some(Post::Command(invocation, answer))
-            }
-            (_, route) => Some(Post::Event(Box::new(Event::new(route, None, None)))),
+        match (job, event) {
+            (Job::Command(answer), event) => match event.route {
+                Route::Command(invocation) => Some(Post::Command(invocation, answer)),
+                _ => None,
+            },
+            (_, event) => Some(Post::Event(event)),
         }
     }
 

@@ -124,7 +124,7 @@ fn only_the_hostile_link_closes() {
 }
 
 /// Resident bytes of this process.
-fn memory() -> usize {
+pub(crate) fn memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib: usize = line

@@ -13,4 +13,5 @@ mod hostile;
 mod lifecycle;
 mod otp;
 mod signals;
+mod soak;
 mod tls;
