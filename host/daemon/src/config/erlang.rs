@@ -41,7 +41,7 @@ pub(crate) struct Erlang {
     pub(crate) processes: Vec<String>,
     /// What is different about some nodes.
     #[serde(default)]
-    pub(crate) peer: Vec<Peer>,
+    pub(crate) peer: Vec<NodeSettings>,
     /// How results of commands look to `rpc:call`.
     #[serde(default)]
     pub(crate) results: Results,
@@ -106,7 +106,7 @@ fn send_queue() -> Size {
 /// A node with a cookie or an address of its own.
 #[derive(Debug, Clone, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(crate) struct Peer {
+pub(crate) struct NodeSettings {
     /// Its name.
     pub(crate) name: Node,
     /// The file that holds its cookie.
