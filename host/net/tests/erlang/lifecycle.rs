@@ -83,12 +83,12 @@ fn a_name_that_is_taken_is_got_when_it_is_free() {
     let second = Ours::start(settings(mapper.port, &[THEIRS]));
     second.wait_up(THEIRS);
     let port = |ours: &Ours| ours.address.port();
-    let registered = format!("{{ok, L}} = net_adm:names(), proplists:get_value(\"proxy\", L)");
-    assert_eq!(erlang.eval(&registered), port(&first).to_string());
+    let registered = "{ok, L} = net_adm:names(), proplists:get_value(\"proxy\", L)";
+    assert_eq!(erlang.eval(registered), port(&first).to_string());
     let wanted = port(&second).to_string();
     drop(first);
     let until = Instant::now() + Duration::from_secs(20);
-    while erlang.eval(&registered) != wanted {
+    while erlang.eval(registered) != wanted {
         assert!(Instant::now() < until);
         std::thread::sleep(Duration::from_millis(100));
     }
