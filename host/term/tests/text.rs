@@ -64,6 +64,7 @@ fn terms_look_as_in_the_erlang_shell() {
         (atom(""), "''"),
         (atom("it's"), r"'it\'s'"),
         (atom("end"), "'end'"),
+        (atom("\u{1e}4"), r"'\0364'"),
         (atom("ж"), r"'\x{436}'"),
         (big, "-1267650600228229401496703205376"),
         (export.into(), "fun lists:map/2"),

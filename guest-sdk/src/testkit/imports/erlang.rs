@@ -98,9 +98,9 @@ pub(crate) fn make_ref() -> Result<Vec<u8>, Error> {
 pub(crate) fn node_of(identity: &[u8]) -> Result<String, Error> {
     let identity = term(identity)?;
     node(|_| match &identity {
-        Term::Pid(pid) => Ok(pid.node.to_string()),
-        Term::Port(port) => Ok(port.node.to_string()),
-        Term::Reference(reference) => Ok(reference.node.to_string()),
+        Term::Pid(pid) => Ok(pid.node.as_str().to_owned()),
+        Term::Port(port) => Ok(port.node.as_str().to_owned()),
+        Term::Reference(reference) => Ok(reference.node.as_str().to_owned()),
         term if term.is_nil() => Ok(Fake::NAME.to_owned()),
         term => Err(invalid(format!(
             "expected a pid, port or reference, got {term}"

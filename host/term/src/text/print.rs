@@ -206,8 +206,8 @@ fn quoted(points: impl Iterator<Item = char>, quote: char, f: &mut Formatter<'_>
                 f.write_char('\\')?;
                 f.write_char(point)?;
             }
-            '\0'..='\x1f' => write!(f, "\\{:o}", u32::from(point))?,
-            '\u{80}'..='\u{9f}' => write!(f, "\\{:o}", u32::from(point))?,
+            '\0'..='\x1f' => write!(f, "\\{:03o}", u32::from(point))?,
+            '\u{80}'..='\u{9f}' => write!(f, "\\{:03o}", u32::from(point))?,
             _ if u32::from(point) > 0xff && !unicode => write!(f, "\\x{{{:X}}}", u32::from(point))?,
             _ => f.write_char(point)?,
         }
