@@ -40,7 +40,11 @@ fuzz_target!(|data: &[u8]| {
             }
         }
         if let Some(outbox) = node.outbox(id) {
-            assert!(outbox.len() <= 8 * data.len() + (1 << 16), "{}", outbox.len());
+            assert!(
+                outbox.len() <= 8 * data.len() + (1 << 16),
+                "{}",
+                outbox.len()
+            );
         }
     }
     node.on_timer(now + Duration::from_secs(100));
@@ -85,7 +89,9 @@ fn connected(now: Instant, flags: Flags) -> (Node, ConnectionId) {
         if let Some(outbox) = node.outbox(id) {
             while !outbox.is_empty() {
                 let _ = outbox.write(|slices| {
-                    slices.iter().for_each(|slice| came.extend_from_slice(slice));
+                    slices
+                        .iter()
+                        .for_each(|slice| came.extend_from_slice(slice));
                     Ok::<_, ()>(slices.iter().map(|slice| slice.len()).sum())
                 });
             }
@@ -97,7 +103,10 @@ fn connected(now: Instant, flags: Flags) -> (Node, ConnectionId) {
         let step = handshake.receive(message).expect("a step");
         came = rest.to_vec();
         match step {
-            Step::On { handshake: next, send: more } => {
+            Step::On {
+                handshake: next,
+                send: more,
+            } => {
                 handshake = next;
                 send = more;
             }

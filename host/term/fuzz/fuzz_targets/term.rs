@@ -29,7 +29,10 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = term.to_string();
         }
         Err(error) => {
-            assert!(matches!(error, Malformed::DuplicateKey | Malformed::Part { .. }), "{error}");
+            assert!(
+                matches!(error, Malformed::DuplicateKey | Malformed::Part { .. }),
+                "{error}"
+            );
         }
     }
 });
