@@ -65,6 +65,8 @@ fn a_router_in_javascript() {
         "registrar",
         "auth",
         "htable",
+        "erlang",
+        "rpc",
     ];
     answers_options_and_relays_a_message("options-js", &grants);
 }

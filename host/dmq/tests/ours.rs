@@ -1,5 +1,13 @@
 //! Our own nodes on a bus with whoever else is there: what they say to each other, and what nobody else can.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test's helpers fail as its tests do"
+)]
+
 mod common;
 
 use std::time::Duration;

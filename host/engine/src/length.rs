@@ -75,7 +75,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "a time to begin with")]
     fn peers_are_forgotten_and_never_too_many() {
         let now = Instant::now();
         let peer = |port| SocketAddr::from(([192, 0, 2, 1], port));

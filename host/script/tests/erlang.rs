@@ -172,7 +172,7 @@ const CALLS: &str = r#"
 
 fn caller() -> Vec<u8> {
     on_request(
-        &format!(r#"{IMPORTS}"#),
+        IMPORTS,
         &format!(r#"(i64.store (i32.const 1040) (i64.const 0x3736353433323130)) {CALLS}"#),
     )
 }

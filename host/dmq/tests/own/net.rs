@@ -68,6 +68,7 @@ pub(crate) struct SimNode {
     pub(crate) lives: u64,
 }
 
+#[derive(Clone)]
 enum Cargo {
     Request { id: u64, body: Bytes },
     Reply { id: u64, status: u16, body: Bytes },
@@ -189,7 +190,7 @@ impl Net {
                     id: send.id,
                     body: send.body,
                 };
-                self.send(at, usize::try_from(send.peer.0).unwrap(), cargo);
+                self.send(at, usize::try_from(send.peer.0).unwrap(), &cargo);
             }
         }
         let deadlines = self.nodes.iter().filter_map(|node| node.mesh.deadline());
@@ -212,8 +213,8 @@ impl Net {
         }
     }
 
-    fn send(&mut self, from: usize, to: usize, cargo: Cargo) {
-        let size = match &cargo {
+    fn send(&mut self, from: usize, to: usize, cargo: &Cargo) {
+        let size = match cargo {
             Cargo::Request { body, .. } | Cargo::Reply { body, .. } => body.len(),
         };
         assert!(size <= self.config.max_body.max(30_000), "{size} bytes");
@@ -226,22 +227,11 @@ impl Net {
             }
             let (least, more) = self.weather.delay;
             let at = self.ms + least + self.dice.below(more + 1);
-            let cargo = match &cargo {
-                Cargo::Request { id, body } => Cargo::Request {
-                    id: *id,
-                    body: body.clone(),
-                },
-                Cargo::Reply { id, status, body } => Cargo::Reply {
-                    id: *id,
-                    status: *status,
-                    body: body.clone(),
-                },
-            };
             let datagram = Datagram {
                 from,
                 to,
                 lives: (self.nodes[from].lives, self.nodes[to].lives),
-                cargo,
+                cargo: cargo.clone(),
             };
             let index = self.free.pop().unwrap_or_else(|| {
                 self.air.push(None);
@@ -276,7 +266,7 @@ impl Net {
                     body: answer.body,
                 };
                 if lives.0 == self.nodes[from].lives {
-                    self.send(to, from, reply);
+                    self.send(to, from, &reply);
                 }
             }
             Cargo::Reply { id, status, body } => {

@@ -15,6 +15,9 @@ use switchhook_store::locations::{Moved, WatchContacts};
 use super::QUEUE;
 use super::wire::{Aors, pattern, to_wire, value};
 
+/// Something to be done with the bus itself, on its thread.
+type Work = Box<dyn FnOnce(&mut Bus, Now) + Send>;
+
 /// What the bus's thread is told.
 pub(super) enum Input {
     /// A message of the bus.
@@ -22,7 +25,7 @@ pub(super) enum Input {
     /// A change made here.
     Change(Now, Change),
     /// Something to be done with the bus itself.
-    Do(Box<dyn FnOnce(&mut Bus, Now) + Send>),
+    Do(Work),
     /// Say goodbye and end.
     Stop,
 }

@@ -178,7 +178,7 @@ fn moved(
         contact,
         behind,
     } = change;
-    let aor = aors.from_wire(&contact.aor).ok_or(Refused::Bad)?;
+    let aor = aors.ours(&contact.aor).ok_or(Refused::Bad)?;
     let new = match action {
         usrloc::Action::Remove => None,
         usrloc::Action::Save => Some(from_wire(now, contact, *behind).ok_or(Refused::Bad)?),

@@ -28,7 +28,7 @@ impl Aors {
     }
 
     /// `None` where it is no address of record.
-    pub(super) fn from_wire(&self, aor: &str) -> Option<String> {
+    pub(super) fn ours(&self, aor: &str) -> Option<String> {
         let uri = match aor.contains('@') {
             true => format!("sip:{aor}"),
             false => format!("sip:{aor}@{}", self.domain),
@@ -213,9 +213,9 @@ mod tests {
             ("sip:alice@other.test", "alice@other.test"),
         ] {
             assert_eq!(aors.to_wire(ours), theirs);
-            assert_eq!(aors.from_wire(theirs).as_deref(), Some(ours));
+            assert_eq!(aors.ours(theirs).as_deref(), Some(ours));
         }
-        assert_eq!(aors.from_wire("a b"), None);
+        assert_eq!(aors.ours("a b"), None);
     }
 
     #[test]
