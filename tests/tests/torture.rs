@@ -163,6 +163,8 @@ impl Stage {
         self.daemon = Some(
             Setup::config(&self.place, &config)
                 .set("sip.lanes=1")
+                // all by UDP, so that the request behind a long one does not overtake it
+                .set("sip.udp.max-request=0")
                 .start(),
         );
     }

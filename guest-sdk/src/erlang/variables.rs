@@ -21,7 +21,7 @@
 //! # fn main() { assert_eq!(Site::new(routes::Script, "{}").receive(request("OPTIONS", "sip:a@example.test")).status(), Some(200)); }
 //! ```
 //!
-//! A variable holds one term, in the external format, in one of two contexts: that of the transaction (a variable of [`vars`](crate::vars), the
+//! A variable holds one term, in the external format, in one of two contexts: that of the transaction (a variable of [`vars`], the
 //! default), or a shared hash table ([`Variable::shared`]). The context is a value, so that of the dialog will be a third.
 //!
 //! Assignment as Kamailio has it: without an index, a tuple or list gets a new first element; with one, that element

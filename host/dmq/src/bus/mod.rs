@@ -77,7 +77,7 @@ pub enum Event {
         /// Its body.
         body: Bytes,
     },
-    /// What was sent with [`Bus::send`] or [`Bus::broadcast`] has been answered by a member.
+    /// What was sent with [`Bus::send`] has been answered by a member.
     Answered {
         /// The number that sending gave.
         number: u64,
