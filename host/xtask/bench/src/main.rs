@@ -156,7 +156,7 @@ fn bench(options: &Options) -> Result<()> {
         .prefix("switchhook-bench-")
         .tempdir()?;
     let daemon = std::path::absolute(root.join(&options.daemon))?;
-    let next = servers::free_port()?;
+    let next = servers::free_ports(parts::SOCKETS)?;
     let stable = Stable {
         root: root.to_owned(),
         dir: dir.path().to_owned(),

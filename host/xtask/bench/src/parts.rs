@@ -14,6 +14,9 @@ use crate::results::Line;
 use crate::servers::{Setup, Side, Stable};
 use crate::works::Work;
 
+/// Sockets of each role of the phones at most.
+pub(crate) const SOCKETS: u16 = 32;
+
 /// A part, by its name on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {

@@ -18,7 +18,7 @@ use crate::works::Work;
 pub(crate) const CLEANED_UP: Duration = Duration::from_secs(36);
 
 /// How long an idle server is looked at.
-const IDLE: Duration = Duration::from_secs(2);
+const IDLE: Duration = Duration::from_secs(5);
 
 /// Calls at once where as much as possible is asked.
 pub(crate) const AT_ONCE: u32 = 64;
@@ -56,8 +56,6 @@ pub(crate) struct Course {
 struct Entry {
     server: Server,
     course: Course,
-    /// Processor time that it uses in a second without any load.
-    idle: f64,
     /// When there was no load: processor time, and how long that was.
     unasked: Duration,
     quiet: Duration,
@@ -104,6 +102,10 @@ pub(crate) fn compare(
             thread::sleep(CLEANED_UP);
         }
         for entry in &mut entries {
+            entry.rest()?;
+        }
+        thread::sleep(IDLE);
+        for entry in &mut entries {
             entry.close()?;
         }
     }
@@ -137,10 +139,6 @@ fn half_of_native(entries: &[Entry]) -> f64 {
 
 impl Entry {
     fn new(server: Server) -> Result<Entry> {
-        let before = server.cpu()?;
-        let watched = Instant::now();
-        thread::sleep(IDLE);
-        let used = server.cpu()?;
         Ok(Entry {
             course: Course {
                 side: server.side,
@@ -150,10 +148,9 @@ impl Entry {
                 memory_before: server.memory(),
                 memory_after: 0,
             },
-            idle: (used - before).as_secs_f64() / watched.elapsed().as_secs_f64(),
             unasked: Duration::ZERO,
             quiet: Duration::ZERO,
-            last: (used, Instant::now()),
+            last: (server.cpu()?, Instant::now()),
             calls: 0,
             server,
         })
@@ -200,11 +197,12 @@ impl Entry {
         Ok(())
     }
 
-    /// The bill for what it did when nothing was asked, idling taken off.
+    /// The bill for what it did when nothing was asked, less what it uses now that nothing is left to do.
     fn close(&mut self) -> Result<()> {
+        let (unasked, quiet) = (self.unasked, self.quiet);
         self.rest()?;
-        let idle = self.idle * self.quiet.as_secs_f64();
-        let spent = (self.unasked.as_secs_f64() - idle).max(0.0);
+        let idle = (self.unasked - unasked).div_duration_f64(self.quiet - quiet);
+        let spent = (unasked.as_secs_f64() - idle * quiet.as_secs_f64()).max(0.0);
         if self.course.side != Side::Echo {
             self.course.clean_up_us = Some(spent * 1e6 / self.calls as f64);
         }

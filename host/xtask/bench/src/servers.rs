@@ -334,6 +334,16 @@ pub(crate) fn free_port() -> Result<u16> {
     Ok(UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
+/// As many UDP ports in a row that nobody has just now, below those that the system gives out by itself; the first of them.
+pub(crate) fn free_ports(count: u16) -> Result<u16> {
+    (10_000..30_000)
+        .step_by(usize::from(count))
+        .find(|first| {
+            (*first..first + count).all(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok())
+        })
+        .context("no ports are free")
+}
+
 /// The users file of Switchhook: the names that the phones have, with their passwords.
 fn user_file(users: u32) -> String {
     (0..users)

@@ -14,6 +14,7 @@ const ROUNDS: usize = 3;
 
 pub(super) fn measure(stable: &Stable, caller: &Caller) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
+    let many = super::SOCKETS.to_string();
     let all = "0,1";
     let stable = stable.on(all);
     let caller = caller.on(all);
@@ -26,7 +27,7 @@ pub(super) fn measure(stable: &Stable, caller: &Caller) -> Result<Vec<Line>> {
                 let mut phones = caller.phones(server, work);
                 // many sources, or the kernel gives all to one lane
                 phones
-                    .args(["--users", "32", "--sockets", "32", "--concurrency", "64"])
+                    .args(["--users", &many, "--sockets", &many, "--concurrency", "64"])
                     .args(["--duration", "4s", "--warmup", "1s"])
                     .args(work.arguments());
                 times.push(caller.run(server, &mut phones)?);
