@@ -59,6 +59,10 @@ pub(crate) enum Grant {
     Auth,
     /// Shared hash tables.
     Htable,
+    /// Terms to and calls into the Erlang node.
+    Erlang,
+    /// Commands of one's own, for the admin socket and Erlang.
+    Rpc,
 }
 
 impl Grant {
@@ -75,6 +79,8 @@ impl Grant {
             Self::Registrar => Interface::Registrar,
             Self::Auth => Interface::Auth,
             Self::Htable => Interface::Htable,
+            Self::Erlang => Interface::Erlang,
+            Self::Rpc => Interface::Rpc,
         }
     }
 }
