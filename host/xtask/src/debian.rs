@@ -58,6 +58,14 @@ pub(crate) const TESTS: &[Package] = &[
         name: "erlang-base",
         proof: "erl",
     },
+    Package {
+        name: "erlang-ssl",
+        proof: "/usr/share/doc/erlang-ssl",
+    },
+    Package {
+        name: "openssl",
+        proof: "openssl",
+    },
 ];
 
 /// What the comparison needs beside the compiler.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use switchhook_erlang::node::{Answer, Event, Limits, NodeConfig, RequestFault};
@@ -52,6 +53,7 @@ pub(crate) struct Ours {
     pub(crate) handle: switchhook_net::erlang::Handle,
     pub(crate) events: Receiver<Event>,
     runtime: tokio::runtime::Runtime,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Ours {
@@ -60,7 +62,7 @@ impl Ours {
             handle,
             mut events,
             address,
-            ..
+            thread,
         } = start(settings, [1 << 40, 2, 3]).unwrap();
         let (sender, received) = channel();
         let answering = handle.clone();
@@ -96,6 +98,7 @@ impl Ours {
             handle,
             events: received,
             runtime,
+            thread: Some(thread),
         }
     }
 
@@ -137,8 +140,12 @@ impl Ours {
 }
 
 impl Drop for Ours {
+    /// Ends when its sockets are closed: who comes next may want the same port.
     fn drop(&mut self) {
         let _ = self.handle.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 

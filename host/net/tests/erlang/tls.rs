@@ -76,7 +76,7 @@ fn keys(dir: &Path) -> TlsFiles {
 
 #[test]
 fn nodes_speak_tls() {
-    if !erlang_is_here() || Command::new("openssl").arg("version").output().is_err() {
+    if !erlang_is_here() || !switchhook_tests::has("openssl") {
         return;
     }
     let dir = std::env::temp_dir().join(format!("erlang-tls-{}", std::process::id()));
@@ -141,6 +141,11 @@ fn nodes_with_fixed_ports_need_no_port_mapper() {
     ours.wait_up(THEIRS);
     assert_eq!(ours.rpc("erlang", "node", b"\x83j", 2000), Ok(atom(THEIRS)));
     drop(ours);
+    // A ping over the connection that is gone would fail.
+    assert_eq!(
+        erlang.eval("F = fun F() -> nodes(hidden) =:= [] orelse begin timer:sleep(10), F() end end, F()"),
+        "true"
+    );
     settings.node.nodes.clear();
     let ours = Ours::start(settings);
     assert_eq!(erlang.eval("net_adm:ping('proxy@127.0.0.2')"), "pong");
