@@ -143,7 +143,9 @@ fn nodes_with_fixed_ports_need_no_port_mapper() {
     drop(ours);
     // A ping over the connection that is gone would fail.
     assert_eq!(
-        erlang.eval("F = fun F() -> nodes(hidden) =:= [] orelse begin timer:sleep(10), F() end end, F()"),
+        erlang.eval(
+            "F = fun F() -> nodes(hidden) =:= [] orelse begin timer:sleep(10), F() end end, F()"
+        ),
         "true"
     );
     settings.node.nodes.clear();
