@@ -4,8 +4,10 @@
 //! Not here: schemes (416), Max-Forwards of zero (483), loops (482), Proxy-Require (420): those are the proxy's to answer.
 
 use super::header::HeaderId;
+use super::index::Span;
 use super::malformed::{Fault, Malformed};
 use super::token::is_token_byte;
+use super::via::ViaPlaces;
 use super::{Message, Method, NameAddr, Uri};
 
 /// Those that must come once.
@@ -34,16 +36,34 @@ const fn bits(ids: &[HeaderId]) -> u128 {
     }
 }
 
-pub(super) fn check(msg: &Message) -> Result<(), Malformed> {
+/// What every message has and many ask for; read once, when it is checked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    pub(super) via: ViaPlaces,
+    pub(super) call_id: Span,
+    pub(super) from_tag: Option<Span>,
+    pub(super) to_tag: Option<Span>,
+}
+
+pub(super) fn check(msg: &Message) -> Result<Known, Malformed> {
     once(msg)?;
     vias(msg)?;
-    msg.call_id()?;
+    let place = |part: &[u8]| Span::within(msg.bytes(), part);
+    let via = ViaPlaces::of(&msg.via()?, msg.bytes());
+    let call_id = place(msg.call_id()?);
     let cseq = msg.cseq()?;
-    for (id, address) in [(HeaderId::From, msg.from()?), (HeaderId::To, msg.to()?)] {
+    let (from, to) = (msg.from()?, msg.to()?);
+    for (id, address) in [(HeaderId::From, from), (HeaderId::To, to)] {
         address.uri().map_err(|fault| fault.of(id))?;
     }
+    let known = Known {
+        via,
+        call_id,
+        from_tag: from.tag().map(place),
+        to_tag: to.tag().map(place),
+    };
     if !msg.is_request() {
-        return Ok(());
+        return Ok(known);
     }
     let bad = || Malformed::new(Fault::RequestUri, msg.request_uri());
     let uri = Uri::parse(msg.request_uri()).map_err(|_| bad())?;
@@ -66,12 +86,11 @@ pub(super) fn check(msg: &Message) -> Result<(), Malformed> {
     if method == Method::Register {
         contacts(msg)?;
     }
-    Ok(())
+    Ok(known)
 }
 
-/// The top Via can be read, and no value of a list is without its beginning (RFC 4475 3.1.2.1).
+/// No value of a list of Vias is without its beginning (RFC 4475 3.1.2.1).
 fn vias(msg: &Message) -> Result<(), Malformed> {
-    msg.via()?;
     let lists = msg
         .fields()
         .filter(|field| field.id == HeaderId::Via && memchr::memchr(b',', field.value).is_some());

@@ -52,6 +52,13 @@ impl Span {
         }
     }
 
+    /// Where a slice of `bytes` stands in them.
+    #[inline]
+    pub(crate) fn within(bytes: &[u8], part: &[u8]) -> Self {
+        let start = (part.as_ptr() as usize).wrapping_sub(bytes.as_ptr() as usize);
+        Self::new(start, start.wrapping_add(part.len()))
+    }
+
     #[inline]
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         bytes

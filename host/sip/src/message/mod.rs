@@ -60,8 +60,11 @@ pub use uri::{Scheme, Uri, host_ip, unescape};
 pub use via::{BRANCH_MAGIC, Rport, Via};
 pub use view::{Field, Fields, Position, Values, View};
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 
+use check::Known;
 use index::Index;
 
 /// A request or response as it came, and its index.
@@ -69,6 +72,8 @@ use index::Index;
 pub struct Message {
     bytes: Bytes,
     index: Index,
+    /// What [`Message::check`] read.
+    known: OnceLock<Known>,
 }
 
 impl Message {
@@ -84,6 +89,7 @@ impl Message {
         let mut message = Self {
             bytes,
             index: Index::default(),
+            known: OnceLock::new(),
         };
         let skipped = message.index.read(&message.bytes, limits)?;
         if skipped > 0 {
@@ -187,6 +193,24 @@ impl Message {
         self.view().to()
     }
 
+    /// The tag of the From, where it can be read and has one.
+    #[inline]
+    pub fn from_tag(&self) -> Option<&[u8]> {
+        match self.known() {
+            Some(known) => known.from_tag.map(|tag| tag.of(&self.bytes)),
+            None => self.from().ok()?.tag(),
+        }
+    }
+
+    /// The tag of the To, where it can be read and has one.
+    #[inline]
+    pub fn to_tag(&self) -> Option<&[u8]> {
+        match self.known() {
+            Some(known) => known.to_tag.map(|tag| tag.of(&self.bytes)),
+            None => self.to().ok()?.tag(),
+        }
+    }
+
     /// The CSeq.
     #[inline]
     pub fn cseq(&self) -> Result<CSeq<'_>, Malformed> {
@@ -213,6 +237,16 @@ impl Message {
     /// What RFC 3261 8.1.1 and 16.3 ask of every message, so that it can be routed or answered at all: the mandatory
     /// headers are there, come once and can be read, CSeq fits the method, the request URI is one.
     pub fn check(&self) -> Result<(), Malformed> {
-        check::check(self)
+        if self.known().is_none() {
+            let known = check::check(self)?;
+            // Whoever was first found the same.
+            let _ = self.known.set(known);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn known(&self) -> Option<&Known> {
+        self.known.get()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::index::Span;
 use super::malformed::{Fault, Malformed};
 use super::token::{Param, Params, cut, is_lws, is_token_byte, take_while, trim, trim_start};
 use super::uri::{host_ip, port, take_host};
@@ -128,6 +129,11 @@ impl<'a> Via<'a> {
         }
     }
 
+    /// Whether there is an `rport` parameter, whatever its value.
+    pub(crate) fn has_rport(&self) -> bool {
+        self.rport.is_some()
+    }
+
     /// The `maddr` parameter as it came.
     pub fn maddr(&self) -> Option<&'a [u8]> {
         self.params.value(b"maddr")
@@ -136,6 +142,56 @@ impl<'a> Via<'a> {
     /// The sent-by host as an address, where it is one.
     pub fn ip(&self) -> Option<IpAddr> {
         host_ip(self.host)
+    }
+}
+
+/// Where the parts of a Via stand in its message, so that it need not be read again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ViaPlaces {
+    raw: Span,
+    transport: Span,
+    host: Span,
+    port: Option<u16>,
+    params: Span,
+    branch: Option<Span>,
+    received: Option<Span>,
+    rport: Option<(Span, Option<Span>)>,
+}
+
+impl ViaPlaces {
+    /// Of a Via whose slices are all of these bytes.
+    pub(super) fn of(via: &Via<'_>, bytes: &[u8]) -> Self {
+        let place = |part: &[u8]| Span::within(bytes, part);
+        Self {
+            raw: place(via.raw),
+            transport: place(via.transport),
+            host: place(via.host),
+            port: via.port,
+            params: place(via.params.as_bytes()),
+            branch: via.branch.map(place),
+            received: via.received.map(place),
+            rport: via
+                .rport
+                .map(|rport| (place(rport.name), rport.value.map(place))),
+        }
+    }
+
+    /// The Via, in the same bytes.
+    #[inline]
+    pub(super) fn via<'a>(&self, bytes: &'a [u8]) -> Via<'a> {
+        Via {
+            raw: self.raw.of(bytes),
+            transport: self.transport.of(bytes),
+            host: self.host.of(bytes),
+            port: self.port,
+            params: Params::new(self.params.of(bytes)),
+            branch: self.branch.map(|branch| branch.of(bytes)),
+            received: self.received.map(|received| received.of(bytes)),
+            rport: self.rport.map(|(name, value)| Param {
+                name: name.of(bytes),
+                value: value.map(|value| value.of(bytes)),
+            }),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A [`View`] owns nothing and is copied freely. All of its getters see the message as [`super::render`] would write it.
 
+use super::check::Known;
 use super::edit::{Change, Edit, Edits};
 use super::header::HeaderId;
 use super::malformed::{Fault, Malformed};
@@ -99,6 +100,15 @@ impl<'a> View<'a> {
         self.msg
     }
 
+    /// What is known of a message that was checked and is not edited.
+    #[inline]
+    fn known(self) -> Option<&'a Known> {
+        match self.edits {
+            None => self.msg.known(),
+            Some(_) => None,
+        }
+    }
+
     pub(crate) fn edits(self) -> Option<&'a Edits> {
         self.edits
     }
@@ -192,6 +202,9 @@ impl<'a> View<'a> {
     /// The top Via.
     #[inline]
     pub fn via(self) -> Result<Via<'a>, Malformed> {
+        if let Some(known) = self.known() {
+            return Ok(known.via.via(self.msg.bytes()));
+        }
         let field = self
             .header(HeaderId::Via)
             .ok_or_else(|| Malformed::missing(HeaderId::Via))?;
@@ -240,6 +253,9 @@ impl<'a> View<'a> {
     /// The Call-ID.
     #[inline]
     pub fn call_id(self) -> Result<&'a [u8], Malformed> {
+        if let Some(known) = self.known() {
+            return Ok(known.call_id.of(self.msg.bytes()));
+        }
         let value = self
             .header(HeaderId::CallId)
             .ok_or_else(|| Malformed::missing(HeaderId::CallId))?;

@@ -27,11 +27,23 @@ pub struct LoopMark(u64);
 
 impl fmt::Display for LoopMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 
 impl LoopMark {
+    /// Its digits.
+    pub fn digits(self) -> [u8; 16] {
+        let mut nibble = 16;
+        [0; 16].map(|_: u8| {
+            nibble -= 1;
+            match (self.0 >> (4 * nibble)) as u8 & 15 {
+                digit @ 0..10 => b'0' + digit,
+                letter => b'a' - 10 + letter,
+            }
+        })
+    }
+
     fn is_of(self, branch: &[u8]) -> bool {
         let mut parts = branch.rsplitn(2, |b| *b == b'.');
         let (mark, head) = (parts.next().unwrap_or_default(), parts.next());
@@ -52,8 +64,7 @@ impl LoopKey {
     /// The mark of a request as it came: request URI, Route, tags, Call-ID, CSeq number, Proxy-Require, Proxy-Authorization.
     pub fn mark(&self, request: &Message) -> LoopMark {
         let mut state = self.narrow(request);
-        let to = request.to().ok().and_then(|to| to.tag());
-        write(&mut state, to.unwrap_or_default());
+        write(&mut state, request.to_tag().unwrap_or_default());
         for id in [HeaderId::ProxyRequire, HeaderId::ProxyAuthorization] {
             write_all(&mut state, request, id);
         }
@@ -80,9 +91,11 @@ impl LoopKey {
     /// Whether the request went through us before and nothing changed since.
     pub(super) fn has_looped(&self, request: &Message, own: &Own) -> bool {
         let mut marks = None;
+        let below = request.values(HeaderId::Via).skip(1);
         request
-            .values(HeaderId::Via)
-            .filter_map(|value| Via::parse(value).ok())
+            .via()
+            .into_iter()
+            .chain(below.filter_map(|value| Via::parse(value).ok()))
             .filter(|via| own.is_own_via(via))
             .filter_map(|via| via.branch())
             .any(|branch| {
@@ -102,8 +115,7 @@ impl LoopKey {
         let mut state = self.0.build_hasher();
         write(&mut state, request.request_uri());
         write_all(&mut state, request, HeaderId::Route);
-        let from = request.from().ok().and_then(|from| from.tag());
-        write(&mut state, from.unwrap_or_default());
+        write(&mut state, request.from_tag().unwrap_or_default());
         write(&mut state, request.call_id().unwrap_or_default());
         state.write_u32(request.cseq().map_or(0, |cseq| cseq.number));
         state

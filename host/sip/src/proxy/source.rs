@@ -16,7 +16,7 @@ pub fn mark_source(
 ) -> Result<(), EditError> {
     let via = edits.view(request).via()?;
     let address = source.remote.ip().to_canonical();
-    let rport = force_rport || via.params.get(b"rport").is_some();
+    let rport = force_rport || via.has_rport();
     let differs = host_ip(via.host) != Some(address);
     let received = rport || differs || via.params.get(b"received").is_some();
     let address = AddressText::ip(address);

@@ -16,7 +16,7 @@ const LEGACY: u8 = 2;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Identity {
     /// What is equal for a request, its copies, its ACK and its CANCEL; then the method.
-    text: SmallVec<[u8; 64]>,
+    text: SmallVec<[u8; 96]>,
     /// Where the method begins.
     method: usize,
 }
@@ -83,8 +83,7 @@ impl Identity {
 /// Hash of what a merged request shares with the one that came first: From tag, Call-ID, CSeq (s.8.2.2.2). `None` for a request
 /// with a To tag, which is never merged.
 pub(super) fn merge_hash(request: &Message, keys: &RandomState) -> Option<u64> {
-    let to = request.to().ok()?;
-    if to.tag().is_some() {
+    if request.to_tag().is_some() {
         return None;
     }
     exchange_hash(request, request.cseq().ok()?.method, keys)
@@ -96,11 +95,10 @@ pub(super) fn exchange_hash(
     method: Method<'_>,
     keys: &RandomState,
 ) -> Option<u64> {
-    let from = request.from().ok()?;
     let cseq = request.cseq().ok()?;
     let call_id = request.call_id().ok()?;
     Some(keys.hash_one((
-        from.tag().unwrap_or_default(),
+        request.from_tag().unwrap_or_default(),
         call_id,
         cseq.number,
         method.as_bytes(),

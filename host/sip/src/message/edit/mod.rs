@@ -33,8 +33,13 @@ pub struct Edits {
 }
 
 impl Clone for Edits {
+    /// With room for what a proxy adds to each copy of a request.
     fn clone(&self) -> Self {
-        let mut copy = Self::default();
+        let mut copy = Self {
+            list: Vec::with_capacity(self.list.len() + ROOM.0),
+            arena: Vec::with_capacity(self.arena.len() + ROOM.1),
+            ..Self::default()
+        };
         copy.clone_from(self);
         copy
     }
@@ -50,7 +55,19 @@ impl Clone for Edits {
     }
 }
 
+/// Edits, and bytes of new text, that most requests get on their way.
+const ROOM: (usize, usize) = (8, 384);
+
 impl Edits {
+    /// Without an edit, and with room for those that most requests get.
+    pub fn with_room() -> Self {
+        Self {
+            list: Vec::with_capacity(ROOM.0),
+            arena: Vec::with_capacity(ROOM.1),
+            ..Self::default()
+        }
+    }
+
     /// Forgets every edit and keeps the buffers.
     pub fn clear(&mut self) {
         self.list.clear();

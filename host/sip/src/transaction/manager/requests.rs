@@ -89,7 +89,7 @@ impl<X> Manager<X> {
         let Some(id) = self.find(hash, identity, |found| found == Method::Invite) else {
             // An answer given without state leaves its mark in the To tag.
             let own = Tag::new(hash, &self.keys);
-            let to = request.to().ok().and_then(|to| to.tag());
+            let to = request.to_tag();
             return if to == Some(own.as_str().as_bytes()) || self.ends_success(request, to) {
                 Arrival::Absorbed
             } else {
