@@ -19,8 +19,8 @@ pub(crate) struct Context {
     pub(crate) pinned: Pinned,
     /// Where the request came from.
     pub(crate) source: Source,
-    /// The request with the edits that all branches share.
-    pub(crate) request: Current,
+    /// The request with the edits that all branches share; until the final response is out.
+    pub(crate) request: Option<Current>,
     pub(crate) vars: Vars,
     pub(crate) next_hop: Option<String>,
     /// Added and not relayed yet.
@@ -75,7 +75,7 @@ impl Context {
         Context {
             pinned,
             source,
-            request,
+            request: Some(request),
             vars: Vars::default(),
             next_hop: None,
             targets: Vec::new(),
@@ -91,6 +91,20 @@ impl Context {
             held: VecDeque::new(),
             spares: Vec::new(),
         }
+    }
+
+    /// The final response is out: lets go of all that only routes read, unless copies of a 2xx still come to one.
+    pub(crate) fn answered(&mut self) {
+        if self.routes.reply.is_some() {
+            return;
+        }
+        self.request = None;
+        self.vars = Vars::default();
+        self.next_hop = None;
+        self.targets = Vec::new();
+        self.record_route = None;
+        self.routes = Routes::default();
+        self.spares = Vec::new();
     }
 
     /// Notes the status of a reply: the best one is what the script is told.

@@ -22,7 +22,7 @@ use switchhook_script::{Event, Pool, Script, Services};
 use switchhook_sip::flow::{Destination, Source};
 use switchhook_sip::message::{Edits, Message, refuse};
 use switchhook_sip::resolve::Supported;
-use switchhook_sip::transaction::{Manager, Output};
+use switchhook_sip::transaction::{Manager, Origin, Output};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
@@ -171,29 +171,37 @@ impl Lane {
         if !self.events.is_empty() {
             due = now;
         }
-        sleep.as_mut().reset(due.into());
+        // To move the timer costs more than to wake once too early.
+        if sleep.is_elapsed() || due < sleep.deadline().into_std() {
+            sleep.as_mut().reset(due.into());
+        }
         poll_fn(|task| {
+            // A source that has nothing is asked only where the lane is going to sleep, so that it holds the lane's waker.
             let mut ready = self.net.poll_ready(task).is_ready();
-            while self.mail.len() < MAIL
+            while (!ready || !self.inbox.is_empty())
+                && self.mail.len() < MAIL
                 && let Poll::Ready(Some(mail)) = self.inbox.poll_recv(task)
             {
                 self.mail.push_back(mail);
                 ready = true;
             }
             ready |= self.poll_post(task);
-            while let Poll::Ready(Some(back)) = self.back.poll_recv(task) {
+            while (!ready || !self.back.is_empty())
+                && let Poll::Ready(Some(back)) = self.back.poll_recv(task)
+            {
                 self.returned.push_back(back);
                 ready = true;
             }
-            while let Poll::Ready(Some(done)) = self.tasks.poll_join_next(task) {
+            while !self.tasks.is_empty()
+                && let Poll::Ready(Some(done)) = self.tasks.poll_join_next(task)
+            {
                 // A task that panicked took its job with it; the transaction's timers end what waited.
                 if let Ok(done) = done {
                     self.done.push_back(done);
                 }
                 ready = true;
             }
-            ready |= sleep.as_mut().poll(task).is_ready();
-            if ready {
+            if ready || sleep.as_mut().poll(task).is_ready() {
                 Poll::Ready(())
             } else {
                 Poll::Pending
@@ -287,8 +295,18 @@ impl Lane {
         while let Some(output) = self.tm.poll() {
             match output {
                 Output::Send {
-                    bytes, destination, ..
-                } => self.send(destination, bytes),
+                    bytes,
+                    destination,
+                    origin,
+                } => {
+                    self.send(destination, bytes);
+                    if let Origin::Server(key) = origin
+                        && !self.tm.is_pending(key)
+                        && let Some(context) = self.tm.data_mut(key)
+                    {
+                        context.answered();
+                    }
+                }
                 Output::Reply {
                     key,
                     branch,

@@ -147,13 +147,13 @@ impl Lane {
         let Current { message, edits, .. } = &mut leg.current;
         let mark = &self.services.loop_key;
         let branch = match id {
-            Some(id) => format!("{id}.{}", mark.mark(message)),
-            None => mark.stateless_branch(message),
+            Some(id) => [id.as_str().as_bytes(), b".", &mark.mark(message).digits()].concat(),
+            None => mark.stateless_branch(message).into_bytes(),
         };
         let from = came.unwrap_or(local);
         let written = Stamp {
             via: interface(local),
-            branch: branch.as_bytes(),
+            branch: &branch,
             rport: false,
             record_route: params.map(|params| RecordRoute {
                 from: interface(from),

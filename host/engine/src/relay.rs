@@ -190,8 +190,10 @@ impl Lane {
     /// Without targets: to the request URI as the script left it.
     fn target_request_uri(&mut self, relay: &mut Relay) {
         let context = relay.key().and_then(|key| self.tm.data(key));
-        if let Some(context) = context {
-            let uri = context.request.view().request_uri();
+        if let Some(context) = context
+            && let Some(request) = &context.request
+        {
+            let uri = request.view().request_uri();
             relay.targets.push_back(Target {
                 uri: String::from_utf8_lossy(uri).into_owned(),
                 next_hop: context.next_hop.clone(),
@@ -214,9 +216,12 @@ impl Lane {
                 if context.branches as usize >= most {
                     return relay.skip(Some(Problem::TooMany));
                 }
+                let Some(request) = context.request.clone() else {
+                    return relay.skip(None);
+                };
                 let index = context.branches;
                 context.branches += 1;
-                (context.request.clone(), index)
+                (request, index)
             }
         };
         if relay.breadth.is_none() {

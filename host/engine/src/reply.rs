@@ -136,7 +136,7 @@ impl Lane {
         };
         let request = context.request.clone();
         let reply = Current::new(message, source);
-        let mut event = Event::new(route, Some(request), Some(reply));
+        let mut event = Event::new(route, request, Some(reply));
         context.lend(&mut event);
         self.call(now, &generation, event, Job::OnReply { key, id });
     }
@@ -183,11 +183,11 @@ impl Lane {
         let reply = best
             .message
             .clone()
-            .or_else(|| made_here(&request.message, best.status));
+            .or_else(|| made_here(&request.as_ref()?.message, best.status));
         let timed_out = best.message.is_none() && best.status == 408;
         let source = context.source;
         let reply = reply.map(|reply| Current::new(reply, source));
-        let mut event = Event::new(route, Some(request), reply);
+        let mut event = Event::new(route, request, reply);
         context.next_hop = None;
         context.lend(&mut event);
         event.transaction.timed_out = timed_out;

@@ -82,7 +82,7 @@ impl Lane {
             return self.refuse_merged(&message, &source);
         }
         let generation = Arc::clone(self.pool.current());
-        let mut edits = Edits::default();
+        let mut edits = Edits::with_room();
         // The Via was read before, so this can only fail for an address that does not fit: impossible.
         let _ = mark_source(&message, &mut edits, &source, false);
         let current = Current {
@@ -287,7 +287,7 @@ impl Lane {
             return;
         };
         if let Some(request) = event.request.take() {
-            context.request = request;
+            context.request = Some(request);
             context.settle(event);
         }
         settings.apply(context);
@@ -410,10 +410,12 @@ impl Settings {
 }
 
 /// Whether an answer needs a transaction, because a copy of the request would not come to the same one: an INVITE waits for
-/// its ACK; a REGISTER that was saved is out of order the second time; credentials are good for one request (RFC 7616 3.4).
-/// OPTIONS and refusals without credentials are answered without state (RFC 3261 8.2.7).
+/// its ACK; credentials are good for one request (RFC 7616 3.4); what a script did for a 2xx it may not do twice. OPTIONS,
+/// refusals and REGISTER without credentials are answered without state (RFC 3261 8.2.7): the registrar knows a copy by
+/// Call-ID and CSeq.
 fn wants_state(request: &Message, status: u16) -> bool {
-    let idempotent = status >= 300 || request.method() == Method::Options;
+    let idempotent =
+        status >= 300 || matches!(request.method(), Method::Options | Method::Register);
     let credentials = request.header(HeaderId::Authorization).is_some()
         || request.header(HeaderId::ProxyAuthorization).is_some();
     request.method() == Method::Invite || !idempotent || credentials
@@ -421,5 +423,5 @@ fn wants_state(request: &Message, status: u16) -> bool {
 
 /// Whether a request belongs to a dialog that exists (RFC 3261 12.2).
 fn is_in_dialog(message: &Message) -> bool {
-    message.to().is_ok_and(|to| to.tag().is_some())
+    message.to_tag().is_some()
 }

@@ -174,19 +174,22 @@ impl Net {
 
     /// The same for a lane that polls by hand.
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // Every source is polled each time, so that each holds the lane's waker.
+        // Each source that has nothing is polled where nothing is ready, so that it holds the lane's waker.
         let mut ready = !self.early.is_empty() || !self.failed.is_empty();
         for socket in &self.udp {
             ready |= socket.poll_ready(cx).is_ready();
         }
         if self.early.is_empty() {
-            while let Poll::Ready(Some(Crossing { destination, bytes })) =
-                self.crossing.poll_recv(cx)
+            while (!ready || !self.crossing.is_empty())
+                && let Poll::Ready(Some(Crossing { destination, bytes })) =
+                    self.crossing.poll_recv(cx)
             {
                 self.deliver(destination, bytes);
                 ready = true;
             }
-            if let Poll::Ready(Some(inbound)) = self.inbound.poll_recv(cx) {
+            if (!ready || !self.inbound.is_empty())
+                && let Poll::Ready(Some(inbound)) = self.inbound.poll_recv(cx)
+            {
                 self.early.push_back(inbound);
                 ready = true;
             }
