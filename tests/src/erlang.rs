@@ -1,10 +1,13 @@
 //! Real Erlang nodes: EPMD and `erl` of Debian's erlang-base, each with ports of its own.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
+
+use crate::Place;
+use crate::place::root;
 
 /// A port of 127.0.0.1 that is free now.
 pub fn free_port() -> u16 {
@@ -12,6 +15,57 @@ pub fn free_port() -> u16 {
         .and_then(|listener| listener.local_addr())
         .unwrap()
         .port()
+}
+
+/// Compiles a module of the repository; gives the folder to find it in (`-pa`).
+pub fn compile(place: &Place, source: &str) -> String {
+    let compiled = Command::new("erlc")
+        .arg("-o")
+        .args([place.dir(), &root().join(source)])
+        .status();
+    assert!(compiled.is_ok_and(|status| status.success()), "{source}");
+    place.dir().display().to_string()
+}
+
+/// A shell as a person has it: types the lines, each when the one before is done, and gives all that it showed.
+pub fn shell(mapper: u16, name: &str, cookie: &str, lines: &[String]) -> String {
+    let mut child = node(mapper, name, cookie)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    for line in lines {
+        writeln!(stdin, "{line}").unwrap();
+    }
+    writeln!(stdin, "halt().").unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let (sender, shown) = channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = stdout.read_to_string(&mut text);
+        let _ = sender.send(text);
+    });
+    let text = shown.recv_timeout(Duration::from_secs(30));
+    let _ = child.kill();
+    let _ = child.wait();
+    text.expect("the shell ends")
+}
+
+/// `erl` with a name, a cookie and a port mapper.
+fn node(mapper: u16, name: &str, cookie: &str) -> Command {
+    // A long name has a dot in its host.
+    let long = name
+        .split_once('@')
+        .is_some_and(|(_, host)| host.contains('.'));
+    let mut command = Command::new("erl");
+    command
+        .env("ERL_EPMD_PORT", mapper.to_string())
+        .env("HOME", std::env::temp_dir())
+        .args([if long { "-name" } else { "-sname" }, name])
+        .args(["-setcookie", cookie])
+        .args(["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]);
+    command
 }
 
 /// An EPMD of its own.
@@ -76,16 +130,8 @@ end, F().
 impl Erlang {
     /// Starts a node; `mapper` is the port of its EPMD.
     pub fn start(mapper: u16, name: &str, cookie: &str, more: &[&str]) -> Self {
-        // A long name has a dot in its host.
-        let long = name
-            .split_once('@')
-            .is_some_and(|(_, host)| host.contains('.'));
-        let kind = if long { "-name" } else { "-sname" };
-        let mut child = Command::new("erl")
-            .env("ERL_EPMD_PORT", mapper.to_string())
-            .env("HOME", std::env::temp_dir())
-            .args(["-noshell", kind, name, "-setcookie", cookie])
-            .args(["-kernel", "inet_dist_use_interface", "{127,0,0,1}"])
+        let mut child = node(mapper, name, cookie)
+            .arg("-noshell")
             .args(more)
             .args(["-eval", LOOP])
             .stdin(Stdio::piped())

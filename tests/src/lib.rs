@@ -12,6 +12,7 @@
     clippy::unwrap_used
 )]
 
+mod cable;
 mod daemon;
 mod dissect;
 pub mod erlang;
@@ -24,6 +25,7 @@ mod program;
 mod sipp;
 pub mod stories;
 
+pub use cable::Cable;
 pub use daemon::{Daemon, Setup, guest, phones};
 pub use dissect::Capture;
 pub use kamailio::Kamailio;
