@@ -48,7 +48,8 @@ impl Node {
 #[derive(Clone, Copy, Debug)]
 struct Open {
     node: usize,
-    left: u64,
+    /// Terms that are still to come where it stands, itself among them.
+    outer: u64,
     kind: u8,
     /// Where a fun says that it ends.
     end: usize,
@@ -200,33 +201,47 @@ fn scan_within(
     open: &mut Vec<Open>,
 ) -> Result<usize, Malformed> {
     let mut reader = Reader::new(bytes, at);
+    // terms that are still to come in the innermost of those that are open, or at the top
+    let mut left = 1;
     loop {
         let at = reader.at();
-        let kind = reader.u8()?;
-        if matches!(kind, tag::LIST | tag::STRING)
-            && let Some(list) = open.last_mut()
+        let rest = bytes.get(at..).unwrap_or_default();
+        if left == 1
+            && let [kind @ (tag::LIST | tag::STRING), ..] = *rest
+            && let Some(list) = open.last()
             && list.kind == tag::LIST
-            && list.left == 1
         {
-            match extend_list(kind, &mut reader, list, nodes, limits)? {
-                Tail::Other => {}
-                Tail::List => continue,
+            reader.u8()?;
+            match extend_list(kind, &mut reader, list.node, nodes, limits)? {
+                Tail::List(more) => left += more,
                 Tail::String => {
-                    if close(reader.at(), nodes, open)? {
+                    if close(reader.at(), nodes, open, &mut left)? {
                         return Ok(reader.at());
                     }
-                    continue;
                 }
             }
+            continue;
         }
-        let head = head(kind, at, &mut reader)?;
-        if nodes.len() >= limits.count {
+        let (kind, head) = match *rest {
+            [kind, ..] => match common(rest) {
+                Some((length, head)) => {
+                    reader.back_to(at.saturating_add(length));
+                    (kind, head)
+                }
+                None => {
+                    reader.u8()?;
+                    (kind, head(kind, at, &mut reader)?)
+                }
+            },
+            [] => (reader.u8()?, Head::LEAF),
+        };
+        let node = nodes.len();
+        if node >= limits.count {
             return Err(Malformed::Count {
                 at,
                 limit: limits.count,
             });
         }
-        let node = nodes.len();
         nodes.push(Node {
             len: narrow(head.len),
             ..Node::leaf(at, reader.at(), node, kind)
@@ -241,34 +256,75 @@ fn scan_within(
             }
             open.push(Open {
                 node,
-                left: head.parts,
+                outer: left,
                 kind,
                 end: head.fun_end,
             });
+            left = head.parts;
             continue;
         }
-        if close(reader.at(), nodes, open)? {
+        left -= 1;
+        if left == 0 && close(reader.at(), nodes, open, &mut left)? {
             return Ok(reader.at());
         }
     }
 }
 
-/// A part has ended: so may what it is a part of. Tells whether the whole term has.
-fn close(end: usize, nodes: &mut [Node], open: &mut Vec<Open>) -> Result<bool, Malformed> {
-    while let Some(parent) = open.last_mut() {
-        parent.left = parent.left.saturating_sub(1);
-        if parent.left > 0 {
-            return Ok(false);
+/// The kinds that messages are made of, straight from the bytes: how many of them are the term's own, and what they say. None for all
+/// others, and for what is malformed: [`head`] says how.
+#[inline]
+fn common(bytes: &[u8]) -> Option<(usize, Head)> {
+    Some(match *bytes {
+        [tag::SMALL_ATOM_UTF8, length, ref text @ ..] => {
+            let length = usize::from(length);
+            text.get(..length).filter(|text| text.is_ascii())?;
+            (length + 2, Head::LEAF)
         }
+        [tag::SMALL_TUPLE, arity, ..] => (2, container(arity.into(), arity.into())),
+        [tag::SMALL_INTEGER, _, ..] => (2, Head::LEAF),
+        [tag::INTEGER, _, _, _, _, ..] => (5, Head::LEAF),
+        [tag::NIL, ..] => (1, Head::LEAF),
+        [tag::STRING, a, b, ref text @ ..] => {
+            let length = usize::from(u16::from_be_bytes([a, b]));
+            text.get(..length)?;
+            (length + 3, Head::leaf(length))
+        }
+        [tag::BINARY, a, b, c, d, ref content @ ..] => {
+            let length = u32::from_be_bytes([a, b, c, d]) as usize;
+            content.get(..length)?;
+            (length + 5, Head::leaf(length))
+        }
+        [tag::LIST, a, b, c, d, ..] => match u32::from_be_bytes([a, b, c, d]) {
+            0 => return None,
+            length => (5, container(length as usize, u64::from(length) + 1)),
+        },
+        [tag::NEW_FLOAT, a, b, _, _, _, _, _, _, ..] if (a & 0x7f, b & 0xf0) != (0x7f, 0xf0) => {
+            (9, Head::LEAF)
+        }
+        _ => return None,
+    })
+}
+
+/// The last part of a term has ended, and so may what the term is a part of. Tells whether the whole term has.
+fn close(
+    end: usize,
+    nodes: &mut [Node],
+    open: &mut Vec<Open>,
+    left: &mut u64,
+) -> Result<bool, Malformed> {
+    while let Some(parent) = open.pop() {
         let next = narrow(nodes.len());
         if let Some(node) = nodes.get_mut(parent.node) {
             node.end = narrow(end);
             node.next = next;
         }
         if parent.kind == tag::NEW_FUN {
-            check_fun(nodes, parent, end)?;
+            check_fun(nodes, &parent, end)?;
         }
-        open.pop();
+        *left = parent.outer - 1;
+        if *left > 0 {
+            return Ok(false);
+        }
     }
     Ok(true)
 }
@@ -294,10 +350,8 @@ fn check_fun(nodes: &[Node], fun: &Open, end: usize) -> Result<(), Malformed> {
 
 /// What stands at the end of a list.
 enum Tail {
-    /// Neither of these.
-    Other,
-    /// More of the list.
-    List,
+    /// So much more of the list.
+    List(u64),
     /// The rest of the list, as bytes.
     String,
 }
@@ -306,42 +360,33 @@ enum Tail {
 fn extend_list(
     kind: u8,
     reader: &mut Reader<'_>,
-    list: &mut Open,
+    list: usize,
     nodes: &mut Vec<Node>,
     limits: &Limits,
 ) -> Result<Tail, Malformed> {
     let at = reader.at();
-    let (more, tail) = match kind {
-        tag::LIST => {
-            let more = reader.u32()?;
-            fits(u64::from(more), reader, at)?;
-            list.left = list.left.saturating_add(u64::from(more));
-            (more, Tail::List)
+    let (more, tail) = if kind == tag::LIST {
+        let more = reader.u32()?;
+        fits(u64::from(more), reader, at)?;
+        (more, Tail::List(more.into()))
+    } else {
+        let length = reader.u16()?;
+        let start = reader.at();
+        reader.take(usize::from(length))?;
+        if nodes.len().saturating_add(usize::from(length)) >= limits.count {
+            return Err(Malformed::Count {
+                at,
+                limit: limits.count,
+            });
         }
-        tag::STRING => {
-            let length = reader.u16()?;
-            let start = reader.at();
-            reader.take(usize::from(length))?;
-            if nodes.len().saturating_add(usize::from(length)) >= limits.count {
-                return Err(Malformed::Count {
-                    at,
-                    limit: limits.count,
-                });
-            }
-            for at in start..reader.at() {
-                nodes.push(Node::leaf(
-                    at,
-                    at.saturating_add(1),
-                    nodes.len(),
-                    tag::TAIL_BYTE,
-                ));
-            }
-            nodes.push(Node::leaf(reader.at(), reader.at(), nodes.len(), tag::NIL));
-            (u32::from(length), Tail::String)
+        for at in start..reader.at() {
+            let end = at.saturating_add(1);
+            nodes.push(Node::leaf(at, end, nodes.len(), tag::TAIL_BYTE));
         }
-        _ => return Ok(Tail::Other),
+        nodes.push(Node::leaf(reader.at(), reader.at(), nodes.len(), tag::NIL));
+        (u32::from(length), Tail::String)
     };
-    if let Some(node) = nodes.get_mut(list.node) {
+    if let Some(node) = nodes.get_mut(list) {
         node.len = node.len.saturating_add(more);
     }
     Ok(tail)
