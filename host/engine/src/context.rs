@@ -93,6 +93,12 @@ impl Context {
         }
     }
 
+    /// Whether nothing asks for it any more once the final response is out: no guest that runs, no route that copies of a 2xx come to, no
+    /// request on another way that must be told from one answered here.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.busy && self.routes.reply.is_none() && !self.answered_here
+    }
+
     /// The final response is out: lets go of all that only routes read, unless copies of a 2xx still come to one.
     pub(crate) fn answered(&mut self) {
         if self.routes.reply.is_some() {

@@ -20,6 +20,7 @@ use crate::dmq::{self, Mailbox};
 use crate::erlang::post::Post;
 use crate::lane::{Lane, Mail};
 use crate::length::Unconnected;
+use crate::overload::Overload;
 use crate::resolve::supported;
 use crate::stats::{LaneCounters, Stats};
 
@@ -315,6 +316,7 @@ fn lane(parts: LaneParts) -> Result<Lane, StartError> {
         server: parts.server,
         dmq: parts.dmq,
         draining: parts.draining,
+        overload: Overload::default(),
         scratch: Vec::with_capacity(4096),
         edits: Edits::default(),
         reply_source: None,

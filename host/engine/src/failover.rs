@@ -14,6 +14,7 @@ impl Lane {
     /// The transaction layer says that a branch's address failed.
     pub(crate) fn next_address(&mut self, now: Instant, key: Key, failed: BranchId) {
         let Some(context) = self.tm.data_mut(key) else {
+            let _ = self.tm.give_up(now, key, failed);
             return;
         };
         if context.busy {

@@ -34,6 +34,7 @@ use crate::dmq::Mailbox;
 use crate::erlang::post::Post;
 use crate::guest::{Done, Job, Waiting};
 use crate::length::Unconnected;
+use crate::overload::Overload;
 use crate::stats::LaneCounters;
 
 /// Mail taken in one go.
@@ -92,6 +93,7 @@ pub(crate) struct Lane {
     /// The way to the bus, where this node is on one.
     pub(crate) dmq: Option<Mailbox>,
     pub(crate) draining: Arc<AtomicBool>,
+    pub(crate) overload: Overload,
     /// Buffers that are used again for whatever is written here.
     pub(crate) scratch: Vec<u8>,
     pub(crate) edits: Edits,
@@ -110,7 +112,9 @@ impl Lane {
         let mut swept = Instant::now();
         loop {
             self.wait(&mut sleep).await;
-            self.net.receive(&mut self.events);
+            let fill = self.net.receive(&mut self.events);
+            self.overload
+                .observe(Instant::now(), fill.max(self.handed_over()));
             self.work();
             while let Some(mail) = self.mail.pop_front() {
                 match mail {
@@ -304,7 +308,11 @@ impl Lane {
                         && !self.tm.is_pending(key)
                         && let Some(context) = self.tm.data_mut(key)
                     {
-                        context.answered();
+                        if context.is_over() {
+                            self.tm.take_data(key);
+                        } else {
+                            context.answered();
+                        }
                     }
                 }
                 Output::Reply {
@@ -328,6 +336,12 @@ impl Lane {
     pub(crate) fn send(&mut self, destination: Destination, bytes: Bytes) {
         self.counters.sent(&bytes);
         self.net.send(destination, bytes);
+    }
+
+    /// How full the inbox is, in thousandths.
+    fn handed_over(&self) -> u32 {
+        let fill = self.inbox.len() * 1000 / self.inbox.max_capacity();
+        u32::try_from(fill).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -25,6 +25,7 @@ mod housekeeping;
 mod lane;
 mod leg;
 mod length;
+mod overload;
 mod relay;
 mod reply;
 mod request;

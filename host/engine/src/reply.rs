@@ -109,6 +109,7 @@ impl Lane {
     ) {
         let held = self.limits.held;
         let Some(context) = self.tm.data_mut(key) else {
+            let _ = self.tm.pass(now, id, None);
             return;
         };
         context.saw(message.status());

@@ -78,6 +78,10 @@ impl Lane {
             self.counters.draining.count();
             return self.unavailable(&message, &source);
         }
+        if kind == Kind::Plain && self.overload.refuses() && !is_in_dialog(&message) {
+            self.counters.overload.count();
+            return self.unavailable(&message, &source);
+        }
         if message.method() == Method::Register && twin.is_some_and(|twin| self.is_answered(twin)) {
             return self.refuse_merged(&message, &source);
         }

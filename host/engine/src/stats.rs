@@ -69,6 +69,8 @@ counters! {
         stray: "drop.stray_replies",
         /// New requests refused because the daemon is stopping.
         draining: "drop.draining",
+        /// New requests refused because the lane was behind.
+        overload: "drop.overload",
         /// Guest calls.
         guest_calls: "guest.calls",
         /// Guest calls that waited in a host call or for the background thread.

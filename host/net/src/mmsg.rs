@@ -1,4 +1,4 @@
-//! The system calls that tokio and socket2 do not offer: `recvmmsg`, `sendmmsg`, the error queue of a UDP socket, `ppoll`, a thread's
+//! The system calls that tokio and socket2 do not offer: `recvmmsg`, `sendmmsg`, the backlog and the error queue of a UDP socket, `ppoll`, a thread's
 //! priority and processor, the processor time of this process, and this machine's addresses.
 //!
 //! The one module of this crate with `unsafe`. Every pointer handed to the kernel points into a buffer that is borrowed
@@ -150,6 +150,38 @@ pub fn send<'a>(
         )
     };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// What waits in a socket to be received.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Bytes, with the kernel's own overhead.
+    pub used: u32,
+    /// As many may wait; what comes then is dropped.
+    pub room: u32,
+}
+
+/// Asks the kernel what waits in a socket (`SO_MEMINFO`).
+pub(crate) fn backlog(socket: BorrowedFd<'_>) -> io::Result<Backlog> {
+    let mut values = [0_u32; 16];
+    let mut length = size_of_val(&values) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, which is the size of `values`; both live until the call returns.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            values.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Backlog {
+        used: values[libc::SK_MEMINFO_RMEM_ALLOC as usize],
+        room: values[libc::SK_MEMINFO_RCVBUF as usize],
+    })
 }
 
 /// What the kernel reports about a datagram that could not be delivered (ICMP).

@@ -201,14 +201,13 @@ impl Net {
         }
     }
 
-    /// Takes what is there, within bounds.
-    pub fn receive(&mut self, events: &mut VecDeque<Event>) {
+    /// Takes what is there, within bounds. Tells how full the fullest UDP socket still is, in thousandths.
+    pub fn receive(&mut self, events: &mut VecDeque<Event>) -> u32 {
         events.append(&mut self.failed);
+        let mut fill = 0;
         for socket in &mut self.udp {
-            for _ in 0..BATCHES {
-                if !socket.receive(&mut self.receiver, events, &self.counters) {
-                    break;
-                }
+            if (0..BATCHES).all(|_| socket.receive(&mut self.receiver, events, &self.counters)) {
+                fill = fill.max(socket.fill());
             }
         }
         for _ in 0..STREAM_EVENTS {
@@ -226,6 +225,7 @@ impl Net {
                 None => break,
             }
         }
+        fill
     }
 
     /// Queues a message. What can't be sent comes back as [`Event::Failed`].

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::counters::NetCounters;
 use crate::event::{Event, Failure};
-use crate::mmsg::{self, BATCH, Receiver};
+use crate::mmsg::{self, BATCH, Backlog, Receiver};
 use crate::stream::Inbound;
 
 /// What an ICMP error quotes of a datagram at most, as far as we read it: enough for the top Via.
@@ -136,7 +136,14 @@ impl Udp {
         }
     }
 
-    /// Queues a datagram; it goes out with the next [`Udp::flush`].
+    /// How full the kernel's buffer is, in thousandths.
+    pub(crate) fn fill(&self) -> u32 {
+        let Backlog { used, room } = mmsg::backlog(self.socket.as_fd()).unwrap_or_default();
+        let fill = u64::from(used) * 1000 / u64::from(room.max(1));
+        u32::try_from(fill).unwrap_or(u32::MAX)
+    }
+
+    /// Queues a datagram; it goes out with the next [`Udp::flush`], or as soon as a batch is full.
     pub(crate) fn send(
         &mut self,
         to: SocketAddr,
@@ -150,6 +157,9 @@ impl Udp {
             return;
         }
         self.queue.push_back((to, bytes));
+        if self.queue.len() == BATCH && !self.blocked {
+            self.flush(events, counters);
+        }
     }
 
     /// Sends what is queued, in batches, until all is gone or the kernel's buffer is full.

@@ -23,8 +23,8 @@ use crate::message::Message;
 /// A server transaction.
 #[derive(Debug)]
 pub(super) struct Cell<X> {
-    /// The caller's.
-    pub(super) data: X,
+    /// The caller's, until it takes it back.
+    pub(super) data: Option<X>,
     pub(super) server: Server,
     pub(super) identity: Identity,
     pub(super) hash: u64,

@@ -183,8 +183,8 @@ pub enum Output<X> {
     Terminated {
         /// The transaction.
         key: Key,
-        /// What the caller kept with it.
-        data: X,
+        /// What the caller kept with it and has not taken back.
+        data: Option<X>,
     },
 }
 

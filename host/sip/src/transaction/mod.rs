@@ -25,7 +25,8 @@
 //! - Responses go upstream by themselves unless the caller has [armed](Manager::arm) the transaction. Then
 //!   [`Output::Reply`] and [`Output::Failure`] ask for a verdict, which may be given in the same turn or much later. Meanwhile copies are
 //!   absorbed, a CANCEL is obeyed, other branches go on; a verdict that comes too late is [refused](Refusal) and changes nothing.
-//! - [`Output::Terminated`] gives the caller's data back, once for each transaction, after everything else.
+//! - [`Output::Terminated`] gives the caller's data back, once for each transaction, after everything else, unless it was taken
+//!   back before.
 //!
 //! # Limits
 //!

@@ -356,7 +356,7 @@ impl Lane {
                 }),
                 Output::NextAddress { key, failed } => self.asked_on.push((key, failed)),
                 Output::Failure { key, best } => self.failures.push((key, best)),
-                Output::Terminated { data, .. } => self.ended.push(data),
+                Output::Terminated { data, .. } => self.ended.extend(data),
             }
         }
     }

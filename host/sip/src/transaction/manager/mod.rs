@@ -208,7 +208,7 @@ impl<X> Manager<X> {
         let way = reply_to(&request, source);
         let invite = method == Method::Invite;
         let id = self.cells.insert(Cell {
-            data,
+            data: Some(data),
             server: Server::new(invite, now, &self.config.timers),
             identity,
             hash,
@@ -238,12 +238,17 @@ impl<X> Manager<X> {
 
     /// What the caller keeps with a transaction.
     pub fn data(&self, key: Key) -> Option<&X> {
-        self.cells.get(key.0).map(|cell| &cell.data)
+        self.cells.get(key.0)?.data.as_ref()
     }
 
     /// What the caller keeps with a transaction, to change it.
     pub fn data_mut(&mut self, key: Key) -> Option<&mut X> {
-        self.cells.get_mut(key.0).map(|cell| &mut cell.data)
+        self.cells.get_mut(key.0)?.data.as_mut()
+    }
+
+    /// Takes back what the caller keeps with a transaction of which it wants to know no more.
+    pub fn take_data(&mut self, key: Key) -> Option<X> {
+        self.cells.get_mut(key.0)?.data.take()
     }
 
     /// The request, until the final response is out.

@@ -56,7 +56,7 @@ impl World {
                 }
                 Output::Terminated { key, data } => {
                     assert!(self.tm.data(key).is_none());
-                    assert!(self.ended.insert(data), "data given back twice");
+                    assert!(self.ended.insert(data.unwrap()), "data given back twice");
                 }
             }
         }
