@@ -128,6 +128,9 @@ extern void __wasm_import_switchhook_script_tm_fork(uint8_t *, size_t, int32_t, 
 __attribute__((__import_module__("switchhook:script/tm@0.1.0"), __import_name__("forward")))
 extern void __wasm_import_switchhook_script_tm_forward(uint8_t *);
 
+__attribute__((__import_module__("switchhook:script/tm@0.1.0"), __import_name__("replicate")))
+extern void __wasm_import_switchhook_script_tm_replicate(uint8_t *, size_t, uint8_t *);
+
 __attribute__((__import_module__("switchhook:script/tm@0.1.0"), __import_name__("add-target")))
 extern void __wasm_import_switchhook_script_tm_add_target(uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *, size_t, int32_t, int32_t, int64_t, uint8_t *);
 
@@ -182,6 +185,9 @@ extern void __wasm_import_switchhook_script_rr_param(uint8_t *, size_t, uint8_t 
 
 __attribute__((__import_module__("switchhook:script/registrar@0.1.0"), __import_name__("save")))
 extern void __wasm_import_switchhook_script_registrar_save(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/registrar@0.1.0"), __import_name__("save-received")))
+extern void __wasm_import_switchhook_script_registrar_save_received(uint8_t *, size_t, int32_t, int32_t, int64_t, int64_t, int32_t, uint8_t *);
 
 __attribute__((__import_module__("switchhook:script/registrar@0.1.0"), __import_name__("lookup")))
 extern void __wasm_import_switchhook_script_registrar_lookup(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
@@ -283,6 +289,26 @@ extern void __wasm_import_switchhook_script_erlang_exit(uint8_t *, size_t, uint8
 
 __attribute__((__import_module__("switchhook:script/rpc@0.1.0"), __import_name__("register")))
 extern void __wasm_import_switchhook_script_rpc_register(uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+// Imported Functions from `switchhook:script/dmq@0.1.0`
+
+__attribute__((__import_module__("switchhook:script/dmq@0.1.0"), __import_name__("nodes")))
+extern void __wasm_import_switchhook_script_dmq_nodes(uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/dmq@0.1.0"), __import_name__("self")))
+extern void __wasm_import_switchhook_script_dmq_self(uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/dmq@0.1.0"), __import_name__("is-from-node")))
+extern void __wasm_import_switchhook_script_dmq_is_from_node(uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/dmq@0.1.0"), __import_name__("send")))
+extern void __wasm_import_switchhook_script_dmq_send(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/dmq@0.1.0"), __import_name__("broadcast")))
+extern void __wasm_import_switchhook_script_dmq_broadcast(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/dmq@0.1.0"), __import_name__("replicate")))
+extern void __wasm_import_switchhook_script_dmq_replicate(int32_t, uint8_t *);
 
 // Exported Functions from `switchhook:script/request-route@0.1.0`
 
@@ -934,6 +960,66 @@ void switchhook_script_rpc_result_void_error_free(switchhook_script_rpc_result_v
   if (!ptr->is_err) {
   } else {
     switchhook_script_rpc_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_dmq_error_free(switchhook_script_dmq_error_t *ptr) {
+  switchhook_script_types_error_free(ptr);
+}
+
+void switchhook_script_dmq_body_free(switchhook_script_dmq_body_t *ptr) {
+  switchhook_script_types_body_free(ptr);
+}
+
+void switchhook_script_dmq_node_free(switchhook_script_dmq_node_t *ptr) {
+  router_string_free(&ptr->uri);
+}
+
+void switchhook_script_dmq_list_node_free(switchhook_script_dmq_list_node_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    switchhook_script_dmq_node_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      switchhook_script_dmq_node_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void switchhook_script_dmq_result_list_node_error_free(switchhook_script_dmq_result_list_node_error_t *ptr) {
+  if (!ptr->is_err) {
+    switchhook_script_dmq_list_node_free(&ptr->val.ok);
+  } else {
+    switchhook_script_dmq_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_dmq_result_string_error_free(switchhook_script_dmq_result_string_error_t *ptr) {
+  if (!ptr->is_err) {
+    router_string_free(&ptr->val.ok);
+  } else {
+    switchhook_script_dmq_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_dmq_result_bool_error_free(switchhook_script_dmq_result_bool_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    switchhook_script_dmq_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_dmq_result_u64_error_free(switchhook_script_dmq_result_u64_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    switchhook_script_dmq_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_dmq_result_u32_error_free(switchhook_script_dmq_result_u32_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    switchhook_script_dmq_error_free(&ptr->val.err);
   }
 }
 
@@ -1950,6 +2036,34 @@ bool switchhook_script_tm_forward(switchhook_script_tm_error_t *err) {
   }
 }
 
+bool switchhook_script_tm_replicate(router_list_string_t *to, switchhook_script_tm_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_tm_replicate((uint8_t *) (*to).ptr, (*to).len, ptr);
+  switchhook_script_tm_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
 bool switchhook_script_tm_add_target(switchhook_script_tm_target_t *target, switchhook_script_tm_error_t *err) {
   __attribute__((__aligned__(sizeof(void*))))
   uint8_t ret_area[(4*sizeof(void*))];
@@ -2340,6 +2454,55 @@ bool switchhook_script_registrar_save(router_string_t *table, switchhook_script_
   uint8_t ret_area[(4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_switchhook_script_registrar_save((uint8_t *) (*table).ptr, (*table).len, ptr);
+  switchhook_script_registrar_result_saved_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_registrar_save_received(router_string_t *table, switchhook_script_registrar_endpoint_t *received, switchhook_script_registrar_saved_t *ret, switchhook_script_registrar_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  int32_t variant;
+  int64_t variant1;
+  int64_t variant2;
+  switch ((int32_t) ((*received).address).tag) {
+    case 0: {
+      const uint32_t *payload = &((*received).address).val.v4;
+      variant = 0;
+      variant1 = (int64_t) (int32_t) (*payload);
+      variant2 = 0;
+      break;
+    }
+    case 1: {
+      const router_tuple2_u64_u64_t *payload0 = &((*received).address).val.v6;
+      variant = 1;
+      variant1 = (int64_t) ((*payload0).f0);
+      variant2 = (int64_t) ((*payload0).f1);
+      break;
+    }
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_registrar_save_received((uint8_t *) (*table).ptr, (*table).len, (int32_t) (*received).transport, variant, variant1, variant2, (int32_t) ((*received).port), ptr);
   switchhook_script_registrar_result_saved_error_t result;
   switch ((int32_t) *((uint8_t*) (ptr + 0))) {
     case 0: {
@@ -3354,6 +3517,186 @@ bool switchhook_script_rpc_register(router_string_t *name, router_string_t *doc,
     }
   }
   if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_dmq_nodes(switchhook_script_dmq_list_node_t *ret, switchhook_script_dmq_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dmq_nodes(ptr);
+  switchhook_script_dmq_result_list_node_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (switchhook_script_dmq_list_node_t) { (switchhook_script_dmq_node_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_dmq_self(router_string_t *ret, switchhook_script_dmq_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dmq_self(ptr);
+  switchhook_script_dmq_result_string_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_dmq_is_from_node(bool *ret, switchhook_script_dmq_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dmq_is_from_node(ptr);
+  switchhook_script_dmq_result_bool_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_dmq_send(router_string_t *to, router_string_t *channel, switchhook_script_dmq_body_t *message, uint64_t *ret, switchhook_script_dmq_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(16+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dmq_send((uint8_t *) (*to).ptr, (*to).len, (uint8_t *) (*channel).ptr, (*channel).len, (uint8_t *) ((*message).content_type).ptr, ((*message).content_type).len, (uint8_t *) ((*message).content).ptr, ((*message).content).len, ptr);
+  switchhook_script_dmq_result_u64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint64_t) (*((int64_t*) (ptr + 8)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_dmq_broadcast(router_string_t *channel, switchhook_script_dmq_body_t *message, uint64_t *ret, switchhook_script_dmq_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(16+2*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dmq_broadcast((uint8_t *) (*channel).ptr, (*channel).len, (uint8_t *) ((*message).content_type).ptr, ((*message).content_type).len, (uint8_t *) ((*message).content).ptr, ((*message).content).len, ptr);
+  switchhook_script_dmq_result_u64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint64_t) (*((int64_t*) (ptr + 8)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + 8)),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (8+1*sizeof(void*))))), (*((size_t*) (ptr + (8+2*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_dmq_replicate(bool from_nodes_too, uint32_t *ret, switchhook_script_dmq_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dmq_replicate(from_nodes_too, ptr);
+  switchhook_script_dmq_result_u32_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint32_t) (*((int32_t*) (ptr + sizeof(void*))));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
     return 1;
   } else {
     *err = result.val.err;

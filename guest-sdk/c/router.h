@@ -661,6 +661,74 @@ typedef struct {
   } val;
 } switchhook_script_rpc_result_void_error_t;
 
+typedef switchhook_script_types_error_t switchhook_script_dmq_error_t;
+
+typedef switchhook_script_types_body_t switchhook_script_dmq_body_t;
+
+// How a member does.
+typedef uint8_t switchhook_script_dmq_state_t;
+
+// Another member named it; it was not heard of yet.
+#define SWITCHHOOK_SCRIPT_DMQ_STATE_PENDING 0
+// It answers.
+#define SWITCHHOOK_SCRIPT_DMQ_STATE_ACTIVE 1
+// It left a request unanswered, said goodbye, or was disabled by hand.
+#define SWITCHHOOK_SCRIPT_DMQ_STATE_DISABLED 2
+
+// A member of the bus.
+typedef struct switchhook_script_dmq_node_t {
+  // `sip:192.0.2.1:5060`, with `;transport=tcp` where it is not UDP.
+  router_string_t   uri;
+  switchhook_script_dmq_state_t   state;
+  // Whether it is a Switchhook too, and not a Kamailio.
+  bool   switchhook;
+} switchhook_script_dmq_node_t;
+
+typedef struct {
+  switchhook_script_dmq_node_t *ptr;
+  size_t len;
+} switchhook_script_dmq_list_node_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    switchhook_script_dmq_list_node_t ok;
+    switchhook_script_dmq_error_t err;
+  } val;
+} switchhook_script_dmq_result_list_node_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    router_string_t ok;
+    switchhook_script_dmq_error_t err;
+  } val;
+} switchhook_script_dmq_result_string_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    bool ok;
+    switchhook_script_dmq_error_t err;
+  } val;
+} switchhook_script_dmq_result_bool_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    uint64_t ok;
+    switchhook_script_dmq_error_t err;
+  } val;
+} switchhook_script_dmq_result_u64_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    uint32_t ok;
+    switchhook_script_dmq_error_t err;
+  } val;
+} switchhook_script_dmq_result_u32_error_t;
+
 typedef switchhook_script_types_outcome_t exports_switchhook_script_request_route_outcome_t;
 
 typedef struct {
@@ -769,6 +837,10 @@ extern bool switchhook_script_tm_relay(switchhook_script_tm_error_t *err);
 extern bool switchhook_script_tm_fork(switchhook_script_tm_list_target_t *targets, switchhook_script_tm_order_t order, switchhook_script_tm_error_t *err);
 // Sends the request on without a transaction (RFC 3261 section 16.11), to one place; `forward`.
 extern bool switchhook_script_tm_forward(switchhook_script_tm_error_t *err);
+// Sends a copy of the request, as this route leaves it, to other servers, and keeps their answers from the caller; `t_replicate`.
+// Each URI says only where to send, and is the next hop of its copy. A copy is repeated like any request over UDP until it is answered;
+// what becomes of it changes nothing else. `not-here` but in request routes, `invalid` for INVITE, ACK and CANCEL.
+extern bool switchhook_script_tm_replicate(router_list_string_t *to, switchhook_script_tm_error_t *err);
 // Adds a target for the next `relay`; `append_branch`.
 extern bool switchhook_script_tm_add_target(switchhook_script_tm_target_t *target, switchhook_script_tm_error_t *err);
 // The targets added so far.
@@ -811,6 +883,9 @@ extern bool switchhook_script_rr_param(router_string_t *name, router_string_t *r
 // Carries the current REGISTER out in a table and answers it: 200 with all contacts, or the error that
 // RFC 3261 section 10.3 asks for; `save("location")`. The address of record is the To URI.
 extern bool switchhook_script_registrar_save(router_string_t *table, switchhook_script_registrar_saved_t *ret, switchhook_script_registrar_error_t *err);
+// The same for a REGISTER that another server passed on: the phone is where `received` says, not where the request came from; the AVP
+// of `received_avp`.
+extern bool switchhook_script_registrar_save_received(router_string_t *table, switchhook_script_registrar_endpoint_t *received, switchhook_script_registrar_saved_t *ret, switchhook_script_registrar_error_t *err);
 // Looks a URI up and adds its contacts as targets for `tm.relay`, preferred first; tells how many.
 // `lookup("location")`.
 extern bool switchhook_script_registrar_lookup(router_string_t *table, router_string_t *uri, uint32_t *ret, switchhook_script_registrar_error_t *err);
@@ -887,6 +962,24 @@ extern bool switchhook_script_erlang_exit(switchhook_script_erlang_term_t *to, s
 // Adds a command, in `init` and nowhere else; `init` names it among its handlers too. The name is `group.command`, of letters, digits
 // and `_`; the host's own groups (`core`, `script`, `htable` ...) are `invalid`. The documentation is a line or more for a person.
 extern bool switchhook_script_rpc_register(router_string_t *name, router_string_t *doc, switchhook_script_rpc_error_t *err);
+
+// Imported Functions from `switchhook:script/dmq@0.1.0`
+// All members but this one, in the order of their addresses. `dmq.list_nodes`.
+extern bool switchhook_script_dmq_nodes(switchhook_script_dmq_list_node_t *ret, switchhook_script_dmq_error_t *err);
+// This node's own address as members know it.
+extern bool switchhook_script_dmq_self(router_string_t *ret, switchhook_script_dmq_error_t *err);
+// Whether the current message came from a member that was heard of, by its address; of a connection the address alone counts, the
+// port is any. `dmq_is_from_node`. `not-here` where there is no message.
+extern bool switchhook_script_dmq_is_from_node(bool *ret, switchhook_script_dmq_error_t *err);
+// Sends a message to one member on a channel of the scripts' own; `dmq_send_message`. Gives the number that its answer comes with, as
+// the event `answered`. Done when it is queued. `not-found` where that is no member, `unavailable` where it does not answer at
+// present, `invalid` for a channel of the bus's own or an odd name, `limit` for more than 30,000 bytes and where too much waits.
+extern bool switchhook_script_dmq_send(router_string_t *to, router_string_t *channel, switchhook_script_dmq_body_t *message, uint64_t *ret, switchhook_script_dmq_error_t *err);
+// The same to every member that answers; `dmq_bcast_message`. Each one's answer is an event with that number.
+extern bool switchhook_script_dmq_broadcast(router_string_t *channel, switchhook_script_dmq_body_t *message, uint64_t *ret, switchhook_script_dmq_error_t *err);
+// Sends the current request, as this route leaves it, to every member that answers, as `tm.replicate` does; tells to how many.
+// `dmq_t_replicate`. None where the request came from a member itself, unless `from-nodes-too`: what came from the bus would come back.
+extern bool switchhook_script_dmq_replicate(bool from_nodes_too, uint32_t *ret, switchhook_script_dmq_error_t *err);
 
 // Exported Functions from `switchhook:script/request-route@0.1.0`
 bool exports_switchhook_script_request_route_on_request(exports_switchhook_script_request_route_outcome_t *ret, router_string_t *err);
@@ -1059,6 +1152,24 @@ void switchhook_script_erlang_result_bool_error_free(switchhook_script_erlang_re
 void switchhook_script_rpc_error_free(switchhook_script_rpc_error_t *ptr);
 
 void switchhook_script_rpc_result_void_error_free(switchhook_script_rpc_result_void_error_t *ptr);
+
+void switchhook_script_dmq_error_free(switchhook_script_dmq_error_t *ptr);
+
+void switchhook_script_dmq_body_free(switchhook_script_dmq_body_t *ptr);
+
+void switchhook_script_dmq_node_free(switchhook_script_dmq_node_t *ptr);
+
+void switchhook_script_dmq_list_node_free(switchhook_script_dmq_list_node_t *ptr);
+
+void switchhook_script_dmq_result_list_node_error_free(switchhook_script_dmq_result_list_node_error_t *ptr);
+
+void switchhook_script_dmq_result_string_error_free(switchhook_script_dmq_result_string_error_t *ptr);
+
+void switchhook_script_dmq_result_bool_error_free(switchhook_script_dmq_result_bool_error_t *ptr);
+
+void switchhook_script_dmq_result_u64_error_free(switchhook_script_dmq_result_u64_error_t *ptr);
+
+void switchhook_script_dmq_result_u32_error_free(switchhook_script_dmq_result_u32_error_t *ptr);
 
 void exports_switchhook_script_request_route_result_outcome_string_free(exports_switchhook_script_request_route_result_outcome_string_t *ptr);
 

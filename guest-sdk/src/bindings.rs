@@ -3394,6 +3394,94 @@ pub mod switchhook {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
+            /// Sends a copy of the request, as this route leaves it, to other servers, and keeps their answers from the caller; `t_replicate`.
+            /// Each URI says only where to send, and is the next hop of its copy. A copy is repeated like any request over UDP until it is answered;
+            /// what becomes of it changes nothing else. `not-here` but in request routes, `invalid` for INVITE, ACK and CANCEL.
+            #[allow(async_fn_in_trait)]
+            pub fn replicate(to: &[_rt::String]) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec1 = to;
+                    let len1 = vec1.len();
+                    let layout1 = _rt::alloc::Layout::from_size_align(
+                            vec1.len() * (2 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result1, _cleanup1) = wit_bindgen::rt::Cleanup::new(layout1);
+                    for (i, e) in vec1.into_iter().enumerate() {
+                        let base = result1
+                            .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let vec0 = e;
+                            let ptr0 = vec0.as_ptr().cast::<u8>();
+                            let len0 = vec0.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len0;
+                            *base.add(0).cast::<*mut u8>() = ptr0.cast_mut();
+                        }
+                    }
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/tm@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "replicate"]
+                        fn wit_import3(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import3(result1, len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result9 = match l4 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l5 = i32::from(
+                                    *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l6 = *ptr2
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l7 = *ptr2
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len8 = l7;
+                                let bytes8 = _rt::Vec::from_raw_parts(
+                                    l6.cast(),
+                                    len8,
+                                    len8,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l5 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes8),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result9
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
             /// Adds a target for the next `relay`; `append_branch`.
             #[allow(async_fn_in_trait)]
             pub fn add_target(target: &Target) -> ::core::result::Result<(), Error> {
@@ -4727,6 +4815,123 @@ pub mod switchhook {
                         _ => _rt::invalid_enum_discriminant(),
                     };
                     result9
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The same for a REGISTER that another server passed on: the phone is where `received` says, not where the request came from; the AVP
+            /// of `received_avp`.
+            #[allow(async_fn_in_trait)]
+            pub fn save_received(
+                table: &str,
+                received: Endpoint,
+            ) -> ::core::result::Result<Saved, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = table;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let super::super::super::switchhook::script::types::Endpoint {
+                        transport: transport1,
+                        address: address1,
+                        port: port1,
+                    } = received;
+                    use super::super::super::switchhook::script::types::IpAddress as V3;
+                    let (result4_0, result4_1, result4_2) = match address1 {
+                        V3::V4(e) => (0i32, i64::from(_rt::as_i32(e)), 0i64),
+                        V3::V6(e) => {
+                            let (t2_0, t2_1) = e;
+                            (1i32, _rt::as_i64(t2_0), _rt::as_i64(t2_1))
+                        }
+                    };
+                    let ptr5 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/registrar@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "save-received"]
+                        fn wit_import6(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: i32,
+                            _: i64,
+                            _: i64,
+                            _: i32,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import6(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: i32,
+                        _: i64,
+                        _: i64,
+                        _: i32,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import6(
+                        ptr0.cast_mut(),
+                        len0,
+                        transport1.clone() as i32,
+                        result4_0,
+                        result4_1,
+                        result4_2,
+                        _rt::as_i32(port1),
+                        ptr5,
+                    );
+                    let l7 = i32::from(*ptr5.add(0).cast::<u8>());
+                    let result13 = match l7 {
+                        0 => {
+                            let e = {
+                                let l8 = i32::from(
+                                    *ptr5.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                Saved::_lift(l8 as u8)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l9 = i32::from(
+                                    *ptr5.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l10 = *ptr5
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l11 = *ptr5
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len12 = l11;
+                                let bytes12 = _rt::Vec::from_raw_parts(
+                                    l10.cast(),
+                                    len12,
+                                    len12,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l9 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes12),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result13
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
@@ -7854,6 +8059,641 @@ pub mod switchhook {
                 }
             }
         }
+        /// This host's place on a DMQ bus: its members, and messages to them on channels of the scripts' own. Tables and contacts replicate by
+        /// themselves, as the config's `[dmq]` says.
+        ///
+        /// Nothing here waits. Where the config has no `[dmq]`, every call is `unavailable`.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod dmq {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Error = super::super::super::switchhook::script::types::Error;
+            pub type Body = super::super::super::switchhook::script::types::Body;
+            /// How a member does.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum State {
+                /// Another member named it; it was not heard of yet.
+                Pending,
+                /// It answers.
+                Active,
+                /// It left a request unanswered, said goodbye, or was disabled by hand.
+                Disabled,
+            }
+            impl ::core::fmt::Debug for State {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        State::Pending => f.debug_tuple("State::Pending").finish(),
+                        State::Active => f.debug_tuple("State::Active").finish(),
+                        State::Disabled => f.debug_tuple("State::Disabled").finish(),
+                    }
+                }
+            }
+            impl State {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> State {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => State::Pending,
+                        1 => State::Active,
+                        2 => State::Disabled,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            /// A member of the bus.
+            #[derive(Clone)]
+            pub struct Node {
+                /// `sip:192.0.2.1:5060`, with `;transport=tcp` where it is not UDP.
+                pub uri: _rt::String,
+                pub state: State,
+                /// Whether it is a Switchhook too, and not a Kamailio.
+                pub switchhook: bool,
+            }
+            impl ::core::fmt::Debug for Node {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Node")
+                        .field("uri", &self.uri)
+                        .field("state", &self.state)
+                        .field("switchhook", &self.switchhook)
+                        .finish()
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// All members but this one, in the order of their addresses. `dmq.list_nodes`.
+            #[allow(async_fn_in_trait)]
+            pub fn nodes() -> ::core::result::Result<_rt::Vec<Node>, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dmq@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "nodes"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result15 = match l2 {
+                        0 => {
+                            let e = {
+                                let l3 = *ptr0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l4 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base10 = l3;
+                                let len10 = l4;
+                                let mut result10 = _rt::Vec::with_capacity(len10);
+                                for i in 0..len10 {
+                                    let base = base10
+                                        .add(i * (3 * ::core::mem::size_of::<*const u8>()));
+                                    let e10 = {
+                                        let l5 = *base.add(0).cast::<*mut u8>();
+                                        let l6 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len7 = l6;
+                                        let bytes7 = _rt::Vec::from_raw_parts(
+                                            l5.cast(),
+                                            len7,
+                                            len7,
+                                        );
+                                        let l8 = i32::from(
+                                            *base
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        let l9 = i32::from(
+                                            *base
+                                                .add(1 + 2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        Node {
+                                            uri: _rt::string_lift(bytes7),
+                                            state: State::_lift(l8 as u8),
+                                            switchhook: _rt::bool_lift(l9 as u8),
+                                        }
+                                    };
+                                    result10.push(e10);
+                                }
+                                _rt::cabi_dealloc(
+                                    base10,
+                                    len10 * (3 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                result10
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l11 = i32::from(
+                                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l12 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l13 = *ptr0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len14 = l13;
+                                let bytes14 = _rt::Vec::from_raw_parts(
+                                    l12.cast(),
+                                    len14,
+                                    len14,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l11 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes14),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result15
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// This node's own address as members know it.
+            #[allow(async_fn_in_trait)]
+            pub fn self_() -> ::core::result::Result<_rt::String, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dmq@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "self"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result10 = match l2 {
+                        0 => {
+                            let e = {
+                                let l3 = *ptr0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l4 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len5 = l4;
+                                let bytes5 = _rt::Vec::from_raw_parts(
+                                    l3.cast(),
+                                    len5,
+                                    len5,
+                                );
+                                _rt::string_lift(bytes5)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l6 = i32::from(
+                                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l7 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l8 = *ptr0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len9 = l8;
+                                let bytes9 = _rt::Vec::from_raw_parts(
+                                    l7.cast(),
+                                    len9,
+                                    len9,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l6 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes9),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result10
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Whether the current message came from a member that was heard of, by its address; of a connection the address alone counts, the
+            /// port is any. `dmq_is_from_node`. `not-here` where there is no message.
+            #[allow(async_fn_in_trait)]
+            pub fn is_from_node() -> ::core::result::Result<bool, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dmq@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "is-from-node"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result8 = match l2 {
+                        0 => {
+                            let e = {
+                                let l3 = i32::from(
+                                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                _rt::bool_lift(l3 as u8)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l4 = i32::from(
+                                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l5 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l6 = *ptr0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len7 = l6;
+                                let bytes7 = _rt::Vec::from_raw_parts(
+                                    l5.cast(),
+                                    len7,
+                                    len7,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l4 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes7),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result8
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sends a message to one member on a channel of the scripts' own; `dmq_send_message`. Gives the number that its answer comes with, as
+            /// the event `answered`. Done when it is queued. `not-found` where that is no member, `unavailable` where it does not answer at
+            /// present, `invalid` for a channel of the bus's own or an odd name, `limit` for more than 30,000 bytes and where too much waits.
+            #[allow(async_fn_in_trait)]
+            pub fn send(
+                to: &str,
+                channel: &str,
+                message: &Body,
+            ) -> ::core::result::Result<u64, Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = to;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = channel;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let super::super::super::switchhook::script::types::Body {
+                        content_type: content_type2,
+                        content: content2,
+                    } = message;
+                    let vec3 = content_type2;
+                    let ptr3 = vec3.as_ptr().cast::<u8>();
+                    let len3 = vec3.len();
+                    let vec4 = content2;
+                    let ptr4 = vec4.as_ptr().cast::<u8>();
+                    let len4 = vec4.len();
+                    let ptr5 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dmq@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "send"]
+                        fn wit_import6(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import6(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import6(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        ptr3.cast_mut(),
+                        len3,
+                        ptr4.cast_mut(),
+                        len4,
+                        ptr5,
+                    );
+                    let l7 = i32::from(*ptr5.add(0).cast::<u8>());
+                    let result13 = match l7 {
+                        0 => {
+                            let e = {
+                                let l8 = *ptr5.add(8).cast::<i64>();
+                                l8 as u64
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l9 = i32::from(*ptr5.add(8).cast::<u8>());
+                                let l10 = *ptr5
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l11 = *ptr5
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len12 = l11;
+                                let bytes12 = _rt::Vec::from_raw_parts(
+                                    l10.cast(),
+                                    len12,
+                                    len12,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l9 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes12),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result13
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The same to every member that answers; `dmq_bcast_message`. Each one's answer is an event with that number.
+            #[allow(async_fn_in_trait)]
+            pub fn broadcast(
+                channel: &str,
+                message: &Body,
+            ) -> ::core::result::Result<u64, Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = channel;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let super::super::super::switchhook::script::types::Body {
+                        content_type: content_type1,
+                        content: content1,
+                    } = message;
+                    let vec2 = content_type1;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    let vec3 = content1;
+                    let ptr3 = vec3.as_ptr().cast::<u8>();
+                    let len3 = vec3.len();
+                    let ptr4 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dmq@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "broadcast"]
+                        fn wit_import5(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import5(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import5(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr2.cast_mut(),
+                        len2,
+                        ptr3.cast_mut(),
+                        len3,
+                        ptr4,
+                    );
+                    let l6 = i32::from(*ptr4.add(0).cast::<u8>());
+                    let result12 = match l6 {
+                        0 => {
+                            let e = {
+                                let l7 = *ptr4.add(8).cast::<i64>();
+                                l7 as u64
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l8 = i32::from(*ptr4.add(8).cast::<u8>());
+                                let l9 = *ptr4
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l10 = *ptr4
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len11 = l10;
+                                let bytes11 = _rt::Vec::from_raw_parts(
+                                    l9.cast(),
+                                    len11,
+                                    len11,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l8 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes11),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result12
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sends the current request, as this route leaves it, to every member that answers, as `tm.replicate` does; tells to how many.
+            /// `dmq_t_replicate`. None where the request came from a member itself, unless `from-nodes-too`: what came from the bus would come back.
+            #[allow(async_fn_in_trait)]
+            pub fn replicate(
+                from_nodes_too: bool,
+            ) -> ::core::result::Result<u32, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dmq@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "replicate"]
+                        fn wit_import1(_: i32, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(
+                        match &from_nodes_too {
+                            true => 1,
+                            false => 0,
+                        },
+                        ptr0,
+                    );
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result8 = match l2 {
+                        0 => {
+                            let e = {
+                                let l3 = *ptr0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                l3 as u32
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l4 = i32::from(
+                                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l5 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l6 = *ptr0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len7 = l6;
+                                let bytes7 = _rt::Vec::from_raw_parts(
+                                    l5.cast(),
+                                    len7,
+                                    len7,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l4 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes7),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result8
+                }
+            }
+        }
     }
 }
 #[rustfmt::skip]
@@ -7885,6 +8725,10 @@ pub mod exports {
                     ErlangEvent,
                     /// `rpc-route`: the handler's name is the command's.
                     RpcRoute,
+                    /// `dmq-route.on-message`: the handler's name is the channel's.
+                    DmqRoute,
+                    /// `dmq-route.on-event`: the name is `peer-up`, `peer-disabled`, `peer-down` or `answered`.
+                    DmqEvent,
                 }
                 impl ::core::fmt::Debug for Family {
                     fn fmt(
@@ -7922,6 +8766,12 @@ pub mod exports {
                             Family::RpcRoute => {
                                 f.debug_tuple("Family::RpcRoute").finish()
                             }
+                            Family::DmqRoute => {
+                                f.debug_tuple("Family::DmqRoute").finish()
+                            }
+                            Family::DmqEvent => {
+                                f.debug_tuple("Family::DmqEvent").finish()
+                            }
                         }
                     }
                 }
@@ -7942,6 +8792,8 @@ pub mod exports {
                             7 => Family::ErlangRoute,
                             8 => Family::ErlangEvent,
                             9 => Family::RpcRoute,
+                            10 => Family::DmqRoute,
+                            11 => Family::DmqEvent,
                             _ => panic!("invalid enum discriminant"),
                         }
                     }
@@ -9724,6 +10576,447 @@ pub mod exports {
                         * ::core::mem::size_of::<*const u8>()],
                 );
             }
+            /// `event_route[dmq:CHANNEL]` (in Kamailio `dmq_handle_message` and `request_route`): messages of members on a script's channels; and
+            /// what becomes of members.
+            #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+            pub mod dmq_route {
+                #[used]
+                #[doc(hidden)]
+                static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
+                use super::super::super::super::_rt;
+                pub type Body = super::super::super::super::switchhook::script::types::Body;
+                /// A message of a member.
+                #[derive(Clone)]
+                pub struct Message {
+                    /// The channel; the handler's name.
+                    pub channel: _rt::String,
+                    /// The member, as `dmq.nodes` names it.
+                    pub sender: _rt::String,
+                    pub content: Body,
+                }
+                impl ::core::fmt::Debug for Message {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("Message")
+                            .field("channel", &self.channel)
+                            .field("sender", &self.sender)
+                            .field("content", &self.content)
+                            .finish()
+                    }
+                }
+                /// The answer to a message.
+                #[derive(Clone)]
+                pub struct Answer {
+                    /// 200 to 699. 408 is sent as 500: to a Kamailio it would mean that this node is gone.
+                    pub status: u16,
+                    /// The empty one means the standard phrase.
+                    pub reason: _rt::String,
+                    pub body: ::core::option::Option<Body>,
+                }
+                impl ::core::fmt::Debug for Answer {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("Answer")
+                            .field("status", &self.status)
+                            .field("reason", &self.reason)
+                            .field("body", &self.body)
+                            .finish()
+                    }
+                }
+                /// The answer of a member to a message of ours.
+                #[derive(Clone)]
+                pub struct Answered {
+                    /// What `send` or `broadcast` gave.
+                    pub number: u64,
+                    /// The member.
+                    pub node: _rt::String,
+                    /// Its status; 408 where it gave none in time.
+                    pub status: u16,
+                }
+                impl ::core::fmt::Debug for Answered {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("Answered")
+                            .field("number", &self.number)
+                            .field("node", &self.node)
+                            .field("status", &self.status)
+                            .finish()
+                    }
+                }
+                /// What became of a member or a message. Each member is named by its URI.
+                #[derive(Clone)]
+                pub enum Event {
+                    /// It answers: it is new, or back.
+                    PeerUp(_rt::String),
+                    /// It does not answer any more, or said goodbye.
+                    PeerDisabled(_rt::String),
+                    /// It was removed.
+                    PeerDown(_rt::String),
+                    /// It answered a message, or did not.
+                    Answered(Answered),
+                }
+                impl ::core::fmt::Debug for Event {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        match self {
+                            Event::PeerUp(e) => {
+                                f.debug_tuple("Event::PeerUp").field(e).finish()
+                            }
+                            Event::PeerDisabled(e) => {
+                                f.debug_tuple("Event::PeerDisabled").field(e).finish()
+                            }
+                            Event::PeerDown(e) => {
+                                f.debug_tuple("Event::PeerDown").field(e).finish()
+                            }
+                            Event::Answered(e) => {
+                                f.debug_tuple("Event::Answered").field(e).finish()
+                            }
+                        }
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_on_message_cabi<T_: Guest>(
+                    arg0: *mut u8,
+                    arg1: usize,
+                    arg2: *mut u8,
+                    arg3: usize,
+                    arg4: *mut u8,
+                    arg5: usize,
+                    arg6: *mut u8,
+                    arg7: usize,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result4 = {
+                            let len0 = arg1;
+                            let bytes0 = _rt::Vec::from_raw_parts(
+                                arg0.cast(),
+                                len0,
+                                len0,
+                            );
+                            let len1 = arg3;
+                            let bytes1 = _rt::Vec::from_raw_parts(
+                                arg2.cast(),
+                                len1,
+                                len1,
+                            );
+                            let len2 = arg5;
+                            let bytes2 = _rt::Vec::from_raw_parts(
+                                arg4.cast(),
+                                len2,
+                                len2,
+                            );
+                            let len3 = arg7;
+                            T_::on_message(Message {
+                                channel: _rt::string_lift(bytes0),
+                                sender: _rt::string_lift(bytes1),
+                                content: super::super::super::super::switchhook::script::types::Body {
+                                    content_type: _rt::string_lift(bytes2),
+                                    content: <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(arg6.cast(), len3, len3)),
+                                },
+                            })
+                        };
+                        let ptr5 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result4 {
+                            Ok(e) => {
+                                *ptr5.add(0).cast::<u8>() = (0i32) as u8;
+                                let Answer {
+                                    status: status6,
+                                    reason: reason6,
+                                    body: body6,
+                                } = e;
+                                *ptr5
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<u16>() = (_rt::as_i32(status6)) as u16;
+                                let vec7 = (reason6.into_bytes()).into_boxed_slice();
+                                let ptr7 = vec7.as_ptr().cast::<u8>();
+                                let len7 = vec7.len();
+                                ::core::mem::forget(vec7);
+                                *ptr5
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len7;
+                                *ptr5
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr7.cast_mut();
+                                match body6 {
+                                    Some(e) => {
+                                        *ptr5
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (1i32) as u8;
+                                        let super::super::super::super::switchhook::script::types::Body {
+                                            content_type: content_type8,
+                                            content: content8,
+                                        } = e;
+                                        let vec9 = (content_type8.into_bytes()).into_boxed_slice();
+                                        let ptr9 = vec9.as_ptr().cast::<u8>();
+                                        let len9 = vec9.len();
+                                        ::core::mem::forget(vec9);
+                                        *ptr5
+                                            .add(6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len9;
+                                        *ptr5
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr9.cast_mut();
+                                        let vec10 = <_ as Into<_rt::Vec<_>>>::into(content8)
+                                            .into_boxed_slice();
+                                        let ptr10 = vec10.as_ptr().cast::<u8>();
+                                        let len10 = vec10.len();
+                                        ::core::mem::forget(vec10);
+                                        *ptr5
+                                            .add(8 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len10;
+                                        *ptr5
+                                            .add(7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = ptr10.cast_mut();
+                                    }
+                                    None => {
+                                        *ptr5
+                                            .add(4 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (0i32) as u8;
+                                    }
+                                };
+                            }
+                            Err(e) => {
+                                *ptr5.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec11 = (e.into_bytes()).into_boxed_slice();
+                                let ptr11 = vec11.as_ptr().cast::<u8>();
+                                let len11 = vec11.len();
+                                ::core::mem::forget(vec11);
+                                *ptr5
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len11;
+                                *ptr5
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr11.cast_mut();
+                            }
+                        };
+                        ptr5
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_on_message<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {
+                                let l1 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l2 = *arg0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l1, l2, 1);
+                                let l3 = i32::from(
+                                    *arg0
+                                        .add(4 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                match l3 {
+                                    0 => {}
+                                    _ => {
+                                        let l4 = *arg0
+                                            .add(5 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l5 = *arg0
+                                            .add(6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        _rt::cabi_dealloc(l4, l5, 1);
+                                        let l6 = *arg0
+                                            .add(7 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l7 = *arg0
+                                            .add(8 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let base8 = l6;
+                                        let len8 = l7;
+                                        _rt::cabi_dealloc(base8, len8 * 1, 1);
+                                    }
+                                }
+                            }
+                            _ => {
+                                let l9 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l10 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l9, l10, 1);
+                            }
+                        }
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_on_event_cabi<T_: Guest>(
+                    arg0: i32,
+                    arg1: ::core::mem::MaybeUninit<u64>,
+                    arg2: *mut u8,
+                    arg3: usize,
+                    arg4: i32,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result5 = {
+                            let v4 = match arg0 {
+                                0 => {
+                                    let e4 = {
+                                        let len0 = arg2 as usize;
+                                        let bytes0 = _rt::Vec::from_raw_parts(
+                                            arg1.as_ptr().cast::<*mut u8>().read().cast(),
+                                            len0,
+                                            len0,
+                                        );
+                                        _rt::string_lift(bytes0)
+                                    };
+                                    Event::PeerUp(e4)
+                                }
+                                1 => {
+                                    let e4 = {
+                                        let len1 = arg2 as usize;
+                                        let bytes1 = _rt::Vec::from_raw_parts(
+                                            arg1.as_ptr().cast::<*mut u8>().read().cast(),
+                                            len1,
+                                            len1,
+                                        );
+                                        _rt::string_lift(bytes1)
+                                    };
+                                    Event::PeerDisabled(e4)
+                                }
+                                2 => {
+                                    let e4 = {
+                                        let len2 = arg2 as usize;
+                                        let bytes2 = _rt::Vec::from_raw_parts(
+                                            arg1.as_ptr().cast::<*mut u8>().read().cast(),
+                                            len2,
+                                            len2,
+                                        );
+                                        _rt::string_lift(bytes2)
+                                    };
+                                    Event::PeerDown(e4)
+                                }
+                                n => {
+                                    debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                    let e4 = {
+                                        let len3 = arg3;
+                                        let bytes3 = _rt::Vec::from_raw_parts(
+                                            arg2.cast(),
+                                            len3,
+                                            len3,
+                                        );
+                                        Answered {
+                                            number: arg1.assume_init() as i64 as u64,
+                                            node: _rt::string_lift(bytes3),
+                                            status: arg4 as u16,
+                                        }
+                                    };
+                                    Event::Answered(e4)
+                                }
+                            };
+                            T_::on_event(v4)
+                        };
+                        let ptr6 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result5 {
+                            Ok(_) => {
+                                *ptr6.add(0).cast::<u8>() = (0i32) as u8;
+                            }
+                            Err(e) => {
+                                *ptr6.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec7 = (e.into_bytes()).into_boxed_slice();
+                                let ptr7 = vec7.as_ptr().cast::<u8>();
+                                let len7 = vec7.len();
+                                ::core::mem::forget(vec7);
+                                *ptr6
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len7;
+                                *ptr6
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr7.cast_mut();
+                            }
+                        };
+                        ptr6
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_on_event<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {}
+                            _ => {
+                                let l1 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l2 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l1, l2, 1);
+                            }
+                        }
+                    }
+                }
+                pub trait Guest {
+                    /// A message on a channel that the script handles; on any other channel the member is answered 404. Copies of a message are answered as
+                    /// the first was, and not brought here. An error text is logged and the member answered 500, as it is after 5 seconds.
+                    #[allow(async_fn_in_trait)]
+                    fn on_message(
+                        message: Message,
+                    ) -> ::core::result::Result<Answer, _rt::String>;
+                    /// An error text is logged.
+                    #[allow(async_fn_in_trait)]
+                    fn on_event(event: Event) -> ::core::result::Result<(), _rt::String>;
+                }
+                #[doc(hidden)]
+                #[macro_export]
+                macro_rules! __export_switchhook_script_dmq_route_0_1_0_cabi {
+                    ($ty:ident with_types_in $($path_to_types:tt)*) => {
+                        const _ : () = { #[unsafe (export_name =
+                        "switchhook:script/dmq-route@0.1.0#on-message")] unsafe extern
+                        "C" fn export_on_message(arg0 : * mut u8, arg1 : usize, arg2 : *
+                        mut u8, arg3 : usize, arg4 : * mut u8, arg5 : usize, arg6 : * mut
+                        u8, arg7 : usize,) -> * mut u8 { unsafe { $($path_to_types)*::
+                        _export_on_message_cabi::<$ty > (arg0, arg1, arg2, arg3, arg4,
+                        arg5, arg6, arg7) } } #[unsafe (export_name =
+                        "cabi_post_switchhook:script/dmq-route@0.1.0#on-message")] unsafe
+                        extern "C" fn _post_return_on_message(arg0 : * mut u8,) { unsafe
+                        { $($path_to_types)*:: __post_return_on_message::<$ty > (arg0) }
+                        } #[unsafe (export_name =
+                        "switchhook:script/dmq-route@0.1.0#on-event")] unsafe extern "C"
+                        fn export_on_event(arg0 : i32, arg1 : ::core::mem::MaybeUninit::<
+                        u64 >, arg2 : * mut u8, arg3 : usize, arg4 : i32,) -> * mut u8 {
+                        unsafe { $($path_to_types)*:: _export_on_event_cabi::<$ty >
+                        (arg0, arg1, arg2, arg3, arg4) } } #[unsafe (export_name =
+                        "cabi_post_switchhook:script/dmq-route@0.1.0#on-event")] unsafe
+                        extern "C" fn _post_return_on_event(arg0 : * mut u8,) { unsafe {
+                        $($path_to_types)*:: __post_return_on_event::<$ty > (arg0) } } };
+                    };
+                }
+                #[doc(hidden)]
+                pub use __export_switchhook_script_dmq_route_0_1_0_cabi;
+                #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                struct _RetArea(
+                    [::core::mem::MaybeUninit<
+                        u8,
+                    >; 9 * ::core::mem::size_of::<*const u8>()],
+                );
+                static mut _RET_AREA: _RetArea = _RetArea(
+                    [::core::mem::MaybeUninit::uninit(); 9
+                        * ::core::mem::size_of::<*const u8>()],
+                );
+            }
         }
     }
 }
@@ -9926,13 +11219,16 @@ macro_rules! __export_script_impl {
         exports::switchhook::script::erlang_route); $($path_to_types_root)*::
         exports::switchhook::script::rpc_route::__export_switchhook_script_rpc_route_0_1_0_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::switchhook::script::rpc_route);
+        $($path_to_types_root)*::
+        exports::switchhook::script::dmq_route::__export_switchhook_script_dmq_route_0_1_0_cabi!($ty
+        with_types_in $($path_to_types_root)*:: exports::switchhook::script::dmq_route);
         const _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe
         (link_section =
         "component-type:wit-bindgen:0.61.1:switchhook:script@0.1.0:script:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 5846] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 6571] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd9,\x01A\x02\x01A7\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xae2\x01A\x02\x01A;\x01\
 B\x06\x01m\x05\x05error\x04warn\x04info\x05debug\x05trace\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05leve\
 l\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x1bswitchhook:script/log@0.1.0\x05\0\x01\
@@ -9978,103 +11274,121 @@ endpoint\x03\0\0\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x02\x01@\0\0\x01\x04\0
 \x01@\x01\x03uris\0\x7f\x04\0\x09is-myself\x01\x06\x01ks\x01j\0\x01\x03\x01@\x01\
 \x03uri\x07\0\x08\x04\0\x0cset-next-hop\x01\x09\x01@\0\0\x07\x04\0\x08next-hop\x01\
 \x0a\x01k\x01\x01@\0\0\x0b\x04\0\x0bdestination\x01\x0c\x03\0!switchhook:script/\
-transport@0.1.0\x05\x0a\x02\x03\0\x01\x04body\x01B.\x02\x03\x02\x01\x06\x04\0\x06\
+transport@0.1.0\x05\x0a\x02\x03\0\x01\x04body\x01B0\x02\x03\x02\x01\x06\x04\0\x06\
 header\x03\0\0\x02\x03\x02\x01\x0b\x04\0\x04body\x03\0\x02\x02\x03\x02\x01\x02\x04\
 \0\x05error\x03\0\x04\x01ks\x01ps\x01kw\x01r\x05\x03uris\x08next-hop\x06\x04path\
 \x07\x01q{\x0aconnection\x08\x04\0\x06target\x03\0\x09\x01m\x02\x08parallel\x06s\
 erial\x04\0\x05order\x03\0\x0b\x01j\0\x01\x05\x01@\0\0\x0d\x04\0\x05relay\x01\x0e\
 \x01p\x0a\x01@\x02\x07targets\x0f\x05order\x0c\0\x0d\x04\0\x04fork\x01\x10\x04\0\
-\x07forward\x01\x0e\x01@\x01\x06target\x0a\0\x0d\x04\0\x0aadd-target\x01\x11\x01\
-@\0\0\x0f\x04\0\x07targets\x01\x12\x01@\0\x01\0\x04\0\x0dclear-targets\x01\x13\x01\
-p\x01\x01k\x03\x01@\x04\x06status{\x06reasons\x07headers\x14\x04body\x15\0\x0d\x04\
-\0\x05reply\x01\x16\x01@\x01\x05routes\0\x0d\x04\0\x0aon-failure\x01\x17\x04\0\x08\
-on-reply\x01\x17\x04\0\x09on-branch\x01\x17\x01@\x02\x09any-replyy\x0bfinal-repl\
-yy\0\x0d\x04\0\x0cset-timeouts\x01\x18\x04\0\x06cancel\x01\x0e\x01k{\x01@\0\0\x19\
-\x04\0\x06status\x01\x1a\x01@\0\0\x7f\x04\0\x0bis-canceled\x01\x1b\x04\0\x09time\
-d-out\x01\x1b\x01ky\x01@\0\0\x1c\x04\0\x06branch\x01\x1d\x03\0\x1aswitchhook:scr\
-ipt/tm@0.1.0\x05\x0c\x01B\x0d\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01m\x04\
-\x04none\x05loose\x06strict\x09preloaded\x04\0\x06routed\x03\0\x02\x01j\0\x01\x01\
-\x01@\x01\x06paramss\0\x04\x04\0\x0crecord-route\x01\x05\x01j\x01\x03\x01\x01\x01\
-@\0\0\x06\x04\0\x0bloose-route\x01\x07\x01ks\x01@\x01\x04names\0\x08\x04\0\x05pa\
-ram\x01\x09\x03\0\x1aswitchhook:script/rr@0.1.0\x05\x0d\x01B\x17\x02\x03\x02\x01\
-\x02\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x09\x04\0\x08endpoint\x03\0\x02\x01p\
-s\x01r\x0a\x03aors\x03uris\x01q{\x07expiresy\x07call-ids\x04cseqy\x0auser-agents\
-\x08instances\x04path\x04\x08received\x03\x04\0\x07binding\x03\0\x05\x01m\x04\x07\
-updated\x07removed\x07queried\x07refused\x04\0\x05saved\x03\0\x07\x01j\x01\x08\x01\
-\x01\x01@\x01\x05tables\0\x09\x04\0\x04save\x01\x0a\x01j\x01y\x01\x01\x01@\x02\x05\
-tables\x03uris\0\x0b\x04\0\x06lookup\x01\x0c\x01p\x06\x01j\x01\x0d\x01\x01\x01@\x02\
-\x05tables\x03uris\0\x0e\x04\0\x08bindings\x01\x0f\x01j\x01\x7f\x01\x01\x01@\x02\
-\x05tables\x03uris\0\x10\x04\0\x0aregistered\x01\x11\x04\0\x0aunregister\x01\x0c\
-\x03\0!switchhook:script/registrar@0.1.0\x05\x0e\x01B\x0d\x02\x03\x02\x01\x02\x04\
-\0\x05error\x03\0\0\x01m\x02\x03www\x05proxy\x04\0\x04kind\x03\0\x02\x01q\x05\x08\
-accepted\x01s\0\x07missing\0\0\x05stale\0\0\x08rejected\0\0\x09malformed\x01s\0\x04\
-\0\x07verdict\x03\0\x04\x01@\x02\x04kind\x03\x05realms\0\x05\x04\0\x05check\x01\x06\
-\x01j\0\x01\x01\x01@\x02\x04kind\x03\x05realms\0\x07\x04\0\x09challenge\x01\x08\x01\
-@\0\x01\0\x04\0\x13consume-credentials\x01\x09\x03\0\x1cswitchhook:script/auth@0\
-.1.0\x05\x0f\x01B\x19\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01p}\x01q\x03\x07\
-integer\x01x\0\x04text\x01s\0\x05bytes\x01\x02\0\x04\0\x05value\x03\0\x03\x01k\x04\
-\x01j\x01\x05\x01\x01\x01@\x02\x05tables\x03keys\0\x06\x04\0\x03get\x01\x07\x01j\
-\0\x01\x01\x01@\x04\x05tables\x03keys\x05value\x04\x03ttly\0\x08\x04\0\x03set\x01\
-\x09\x01j\x01x\x01\x01\x01@\x03\x05tables\x03keys\x05deltax\0\x0a\x04\0\x03add\x01\
-\x0b\x01j\x01\x7f\x01\x01\x01@\x03\x05tables\x03keys\x03ttly\0\x0c\x04\0\x06expi\
-re\x01\x0d\x01@\x02\x05tables\x03keys\0\x0c\x04\0\x06remove\x01\x0e\x01j\x01y\x01\
-\x01\x01@\x02\x05tables\x06prefixs\0\x0f\x04\0\x0dremove-prefix\x01\x10\x01@\x01\
-\x05tables\0\x0f\x04\0\x04size\x01\x11\x03\0\x1eswitchhook:script/htable@0.1.0\x05\
-\x10\x01B0\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01p}\x04\0\x04term\x03\0\x02\
-\x01o\x02ss\x01q\x02\x03pid\x01\x03\0\x0aregistered\x01\x04\0\x04\0\x07process\x03\
-\0\x05\x01q\x04\x0dno-connection\0\0\x07timeout\0\0\x06raised\x01\x03\0\x07refus\
-ed\x01\x01\0\x04\0\x0brpc-failure\x03\0\x07\x01j\0\x01\x01\x01@\x01\x07message\x03\
-\0\x09\x04\0\x05reply\x01\x0a\x01@\x02\x02to\x03\x07message\x03\0\x09\x04\0\x04s\
-end\x01\x0b\x01@\x03\x04names\x04nodes\x07message\x03\0\x09\x04\0\x08reg-send\x01\
-\x0c\x01j\x01\x03\x01\x08\x01@\x05\x04nodes\x06modules\x08functions\x04args\x03\x07\
-timeouty\0\x0d\x04\0\x03rpc\x01\x0e\x01j\x01\x03\x01\x01\x01@\0\0\x0f\x04\0\x04s\
-elf\x01\x10\x01k\x03\x01j\x01\x11\x01\x01\x01@\x01\x04names\0\x12\x04\0\x07where\
-is\x01\x13\x04\0\x08make-ref\x01\x10\x01j\x01s\x01\x01\x01@\x01\x08identity\x03\0\
-\x14\x04\0\x07node-of\x01\x15\x01ps\x01j\x01\x16\x01\x01\x01@\0\0\x17\x04\0\x05n\
-odes\x01\x18\x01@\x01\x04nodes\0\x09\x04\0\x07connect\x01\x19\x01j\x01\x7f\x01\x01\
-\x01@\x01\x04nodes\0\x1a\x04\0\x0adisconnect\x01\x1b\x01@\x01\x02to\x03\0\x09\x04\
-\0\x04link\x01\x1c\x04\0\x06unlink\x01\x1c\x01@\x01\x07process\x06\0\x0f\x04\0\x07\
-monitor\x01\x1d\x01@\x01\x09reference\x03\0\x1a\x04\0\x09demonitor\x01\x1e\x01@\x02\
-\x02to\x03\x06reason\x03\0\x09\x04\0\x04exit\x01\x1f\x03\0\x1eswitchhook:script/\
-erlang@0.1.0\x05\x11\x01B\x05\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01j\0\x01\
-\x01\x01@\x02\x04names\x03docs\0\x02\x04\0\x08register\x01\x03\x03\0\x1bswitchho\
-ok:script/rpc@0.1.0\x05\x12\x01B\x0f\x01m\x0a\x0drequest-route\x0breply-route\x0c\
-onsend-route\x0cbranch-route\x0donreply-route\x0dfailure-route\x0fregistrar-rout\
-e\x0cerlang-route\x0cerlang-event\x09rpc-route\x04\0\x06family\x03\0\0\x01r\x02\x06\
-family\x01\x04names\x04\0\x07handler\x03\0\x02\x01p\x03\x01j\x01\x04\x01s\x01@\x01\
-\x06configs\0\x05\x04\0\x04init\x01\x06\x01p}\x01k\x07\x01@\0\0\x08\x04\0\x0cexp\
-ort-state\x01\x09\x01j\0\x01s\x01@\x01\x05state\x07\0\x0a\x04\0\x0cimport-state\x01\
-\x0b\x04\0!switchhook:script/lifecycle@0.1.0\x05\x13\x02\x03\0\x01\x07outcome\x01\
-B\x05\x02\x03\x02\x01\x14\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\
-\x04\0\x0aon-request\x01\x03\x04\0%switchhook:script/request-route@0.1.0\x05\x15\
-\x01B\x05\x02\x03\x02\x01\x14\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\
-\x02\x04\0\x08on-reply\x01\x03\x04\0#switchhook:script/reply-route@0.1.0\x05\x16\
-\x01B\x05\x02\x03\x02\x01\x14\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\
-\x02\x04\0\x07on-send\x01\x03\x04\0$switchhook:script/onsend-route@0.1.0\x05\x17\
-\x01B\x05\x02\x03\x02\x01\x14\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\x01\
-\x04names\0\x02\x04\0\x09on-branch\x01\x03\x04\0$switchhook:script/branch-route@\
-0.1.0\x05\x18\x01B\x05\x02\x03\x02\x01\x14\x04\0\x07outcome\x03\0\0\x01j\x01\x01\
-\x01s\x01@\x01\x04names\0\x02\x04\0\x08on-reply\x01\x03\x04\0%switchhook:script/\
-onreply-route@0.1.0\x05\x19\x01B\x05\x02\x03\x02\x01\x14\x04\0\x07outcome\x03\0\0\
-\x01j\x01\x01\x01s\x01@\x01\x04names\0\x02\x04\0\x0aon-failure\x01\x03\x04\0%swi\
-tchhook:script/failure-route@0.1.0\x05\x1a\x02\x03\0\x08\x07binding\x01B\x05\x02\
-\x03\x02\x01\x1b\x04\0\x07binding\x03\0\0\x01j\0\x01s\x01@\x01\x07contact\x01\0\x02\
-\x04\0\x0aon-expired\x01\x03\x04\0'switchhook:script/registrar-route@0.1.0\x05\x1c\
-\x02\x03\0\x0b\x04term\x01B\x17\x02\x03\x02\x01\x14\x04\0\x07outcome\x03\0\0\x02\
-\x03\x02\x01\x1d\x04\0\x04term\x03\0\x02\x01m\x03\x04info\x04call\x04cast\x04\0\x04\
-kind\x03\0\x04\x01k\x03\x01r\x04\x04kind\x05\x06sender\x06\x04nodes\x07content\x03\
-\x04\0\x07message\x03\0\x07\x01r\x02\x04nodes\x06reasons\x04\0\x04lost\x03\0\x09\
-\x01r\x03\x07processs\x06sender\x03\x06reason\x03\x04\0\x06exited\x03\0\x0b\x01r\
-\x04\x07processs\x09reference\x03\x07subject\x03\x06reason\x03\x04\0\x04down\x03\
-\0\x0d\x01q\x04\x07node-up\x01s\0\x09node-down\x01\x0a\0\x04exit\x01\x0c\0\x04do\
-wn\x01\x0e\0\x04\0\x05event\x03\0\x0f\x01j\x01\x01\x01s\x01@\x02\x04names\x07mes\
-sage\x08\0\x11\x04\0\x0aon-message\x01\x12\x01j\0\x01s\x01@\x01\x05event\x10\0\x13\
-\x04\0\x08on-event\x01\x14\x04\0$switchhook:script/erlang-route@0.1.0\x05\x1e\x01\
-B\x05\x01r\x02\x04code{\x07messages\x04\0\x05fault\x03\0\0\x01j\x01s\x01\x01\x01\
-@\x02\x04names\x06paramss\0\x02\x04\0\x0aon-command\x01\x03\x04\0!switchhook:scr\
-ipt/rpc-route@0.1.0\x05\x1f\x04\0\x1eswitchhook:script/script@0.1.0\x04\0\x0b\x0c\
-\x01\0\x06script\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-componen\
-t\x070.258.3\x10wit-bindgen-rust\x060.61.1";
+\x07forward\x01\x0e\x01@\x01\x02to\x07\0\x0d\x04\0\x09replicate\x01\x11\x01@\x01\
+\x06target\x0a\0\x0d\x04\0\x0aadd-target\x01\x12\x01@\0\0\x0f\x04\0\x07targets\x01\
+\x13\x01@\0\x01\0\x04\0\x0dclear-targets\x01\x14\x01p\x01\x01k\x03\x01@\x04\x06s\
+tatus{\x06reasons\x07headers\x15\x04body\x16\0\x0d\x04\0\x05reply\x01\x17\x01@\x01\
+\x05routes\0\x0d\x04\0\x0aon-failure\x01\x18\x04\0\x08on-reply\x01\x18\x04\0\x09\
+on-branch\x01\x18\x01@\x02\x09any-replyy\x0bfinal-replyy\0\x0d\x04\0\x0cset-time\
+outs\x01\x19\x04\0\x06cancel\x01\x0e\x01k{\x01@\0\0\x1a\x04\0\x06status\x01\x1b\x01\
+@\0\0\x7f\x04\0\x0bis-canceled\x01\x1c\x04\0\x09timed-out\x01\x1c\x01ky\x01@\0\0\
+\x1d\x04\0\x06branch\x01\x1e\x03\0\x1aswitchhook:script/tm@0.1.0\x05\x0c\x01B\x0d\
+\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01m\x04\x04none\x05loose\x06strict\x09\
+preloaded\x04\0\x06routed\x03\0\x02\x01j\0\x01\x01\x01@\x01\x06paramss\0\x04\x04\
+\0\x0crecord-route\x01\x05\x01j\x01\x03\x01\x01\x01@\0\0\x06\x04\0\x0bloose-rout\
+e\x01\x07\x01ks\x01@\x01\x04names\0\x08\x04\0\x05param\x01\x09\x03\0\x1aswitchho\
+ok:script/rr@0.1.0\x05\x0d\x01B\x19\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\
+\x03\x02\x01\x09\x04\0\x08endpoint\x03\0\x02\x01ps\x01r\x0a\x03aors\x03uris\x01q\
+{\x07expiresy\x07call-ids\x04cseqy\x0auser-agents\x08instances\x04path\x04\x08re\
+ceived\x03\x04\0\x07binding\x03\0\x05\x01m\x04\x07updated\x07removed\x07queried\x07\
+refused\x04\0\x05saved\x03\0\x07\x01j\x01\x08\x01\x01\x01@\x01\x05tables\0\x09\x04\
+\0\x04save\x01\x0a\x01@\x02\x05tables\x08received\x03\0\x09\x04\0\x0dsave-receiv\
+ed\x01\x0b\x01j\x01y\x01\x01\x01@\x02\x05tables\x03uris\0\x0c\x04\0\x06lookup\x01\
+\x0d\x01p\x06\x01j\x01\x0e\x01\x01\x01@\x02\x05tables\x03uris\0\x0f\x04\0\x08bin\
+dings\x01\x10\x01j\x01\x7f\x01\x01\x01@\x02\x05tables\x03uris\0\x11\x04\0\x0areg\
+istered\x01\x12\x04\0\x0aunregister\x01\x0d\x03\0!switchhook:script/registrar@0.\
+1.0\x05\x0e\x01B\x0d\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01m\x02\x03www\x05\
+proxy\x04\0\x04kind\x03\0\x02\x01q\x05\x08accepted\x01s\0\x07missing\0\0\x05stal\
+e\0\0\x08rejected\0\0\x09malformed\x01s\0\x04\0\x07verdict\x03\0\x04\x01@\x02\x04\
+kind\x03\x05realms\0\x05\x04\0\x05check\x01\x06\x01j\0\x01\x01\x01@\x02\x04kind\x03\
+\x05realms\0\x07\x04\0\x09challenge\x01\x08\x01@\0\x01\0\x04\0\x13consume-creden\
+tials\x01\x09\x03\0\x1cswitchhook:script/auth@0.1.0\x05\x0f\x01B\x19\x02\x03\x02\
+\x01\x02\x04\0\x05error\x03\0\0\x01p}\x01q\x03\x07integer\x01x\0\x04text\x01s\0\x05\
+bytes\x01\x02\0\x04\0\x05value\x03\0\x03\x01k\x04\x01j\x01\x05\x01\x01\x01@\x02\x05\
+tables\x03keys\0\x06\x04\0\x03get\x01\x07\x01j\0\x01\x01\x01@\x04\x05tables\x03k\
+eys\x05value\x04\x03ttly\0\x08\x04\0\x03set\x01\x09\x01j\x01x\x01\x01\x01@\x03\x05\
+tables\x03keys\x05deltax\0\x0a\x04\0\x03add\x01\x0b\x01j\x01\x7f\x01\x01\x01@\x03\
+\x05tables\x03keys\x03ttly\0\x0c\x04\0\x06expire\x01\x0d\x01@\x02\x05tables\x03k\
+eys\0\x0c\x04\0\x06remove\x01\x0e\x01j\x01y\x01\x01\x01@\x02\x05tables\x06prefix\
+s\0\x0f\x04\0\x0dremove-prefix\x01\x10\x01@\x01\x05tables\0\x0f\x04\0\x04size\x01\
+\x11\x03\0\x1eswitchhook:script/htable@0.1.0\x05\x10\x01B0\x02\x03\x02\x01\x02\x04\
+\0\x05error\x03\0\0\x01p}\x04\0\x04term\x03\0\x02\x01o\x02ss\x01q\x02\x03pid\x01\
+\x03\0\x0aregistered\x01\x04\0\x04\0\x07process\x03\0\x05\x01q\x04\x0dno-connect\
+ion\0\0\x07timeout\0\0\x06raised\x01\x03\0\x07refused\x01\x01\0\x04\0\x0brpc-fai\
+lure\x03\0\x07\x01j\0\x01\x01\x01@\x01\x07message\x03\0\x09\x04\0\x05reply\x01\x0a\
+\x01@\x02\x02to\x03\x07message\x03\0\x09\x04\0\x04send\x01\x0b\x01@\x03\x04names\
+\x04nodes\x07message\x03\0\x09\x04\0\x08reg-send\x01\x0c\x01j\x01\x03\x01\x08\x01\
+@\x05\x04nodes\x06modules\x08functions\x04args\x03\x07timeouty\0\x0d\x04\0\x03rp\
+c\x01\x0e\x01j\x01\x03\x01\x01\x01@\0\0\x0f\x04\0\x04self\x01\x10\x01k\x03\x01j\x01\
+\x11\x01\x01\x01@\x01\x04names\0\x12\x04\0\x07whereis\x01\x13\x04\0\x08make-ref\x01\
+\x10\x01j\x01s\x01\x01\x01@\x01\x08identity\x03\0\x14\x04\0\x07node-of\x01\x15\x01\
+ps\x01j\x01\x16\x01\x01\x01@\0\0\x17\x04\0\x05nodes\x01\x18\x01@\x01\x04nodes\0\x09\
+\x04\0\x07connect\x01\x19\x01j\x01\x7f\x01\x01\x01@\x01\x04nodes\0\x1a\x04\0\x0a\
+disconnect\x01\x1b\x01@\x01\x02to\x03\0\x09\x04\0\x04link\x01\x1c\x04\0\x06unlin\
+k\x01\x1c\x01@\x01\x07process\x06\0\x0f\x04\0\x07monitor\x01\x1d\x01@\x01\x09ref\
+erence\x03\0\x1a\x04\0\x09demonitor\x01\x1e\x01@\x02\x02to\x03\x06reason\x03\0\x09\
+\x04\0\x04exit\x01\x1f\x03\0\x1eswitchhook:script/erlang@0.1.0\x05\x11\x01B\x05\x02\
+\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x02\x04names\x03docs\
+\0\x02\x04\0\x08register\x01\x03\x03\0\x1bswitchhook:script/rpc@0.1.0\x05\x12\x01\
+B\x1a\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x0b\x04\0\x04bo\
+dy\x03\0\x02\x01m\x03\x07pending\x06active\x08disabled\x04\0\x05state\x03\0\x04\x01\
+r\x03\x03uris\x05state\x05\x0aswitchhook\x7f\x04\0\x04node\x03\0\x06\x01p\x07\x01\
+j\x01\x08\x01\x01\x01@\0\0\x09\x04\0\x05nodes\x01\x0a\x01j\x01s\x01\x01\x01@\0\0\
+\x0b\x04\0\x04self\x01\x0c\x01j\x01\x7f\x01\x01\x01@\0\0\x0d\x04\0\x0cis-from-no\
+de\x01\x0e\x01j\x01w\x01\x01\x01@\x03\x02tos\x07channels\x07message\x03\0\x0f\x04\
+\0\x04send\x01\x10\x01@\x02\x07channels\x07message\x03\0\x0f\x04\0\x09broadcast\x01\
+\x11\x01j\x01y\x01\x01\x01@\x01\x0efrom-nodes-too\x7f\0\x12\x04\0\x09replicate\x01\
+\x13\x03\0\x1bswitchhook:script/dmq@0.1.0\x05\x13\x01B\x0f\x01m\x0c\x0drequest-r\
+oute\x0breply-route\x0consend-route\x0cbranch-route\x0donreply-route\x0dfailure-\
+route\x0fregistrar-route\x0cerlang-route\x0cerlang-event\x09rpc-route\x09dmq-rou\
+te\x09dmq-event\x04\0\x06family\x03\0\0\x01r\x02\x06family\x01\x04names\x04\0\x07\
+handler\x03\0\x02\x01p\x03\x01j\x01\x04\x01s\x01@\x01\x06configs\0\x05\x04\0\x04\
+init\x01\x06\x01p}\x01k\x07\x01@\0\0\x08\x04\0\x0cexport-state\x01\x09\x01j\0\x01\
+s\x01@\x01\x05state\x07\0\x0a\x04\0\x0cimport-state\x01\x0b\x04\0!switchhook:scr\
+ipt/lifecycle@0.1.0\x05\x14\x02\x03\0\x01\x07outcome\x01B\x05\x02\x03\x02\x01\x15\
+\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\x04\0\x0aon-request\x01\
+\x03\x04\0%switchhook:script/request-route@0.1.0\x05\x16\x01B\x05\x02\x03\x02\x01\
+\x15\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\x04\0\x08on-reply\x01\
+\x03\x04\0#switchhook:script/reply-route@0.1.0\x05\x17\x01B\x05\x02\x03\x02\x01\x15\
+\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\x04\0\x07on-send\x01\x03\
+\x04\0$switchhook:script/onsend-route@0.1.0\x05\x18\x01B\x05\x02\x03\x02\x01\x15\
+\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\x01\x04names\0\x02\x04\0\x09on-\
+branch\x01\x03\x04\0$switchhook:script/branch-route@0.1.0\x05\x19\x01B\x05\x02\x03\
+\x02\x01\x15\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\x01\x04names\0\x02\x04\
+\0\x08on-reply\x01\x03\x04\0%switchhook:script/onreply-route@0.1.0\x05\x1a\x01B\x05\
+\x02\x03\x02\x01\x15\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\x01\x04name\
+s\0\x02\x04\0\x0aon-failure\x01\x03\x04\0%switchhook:script/failure-route@0.1.0\x05\
+\x1b\x02\x03\0\x08\x07binding\x01B\x05\x02\x03\x02\x01\x1c\x04\0\x07binding\x03\0\
+\0\x01j\0\x01s\x01@\x01\x07contact\x01\0\x02\x04\0\x0aon-expired\x01\x03\x04\0's\
+witchhook:script/registrar-route@0.1.0\x05\x1d\x02\x03\0\x0b\x04term\x01B\x17\x02\
+\x03\x02\x01\x15\x04\0\x07outcome\x03\0\0\x02\x03\x02\x01\x1e\x04\0\x04term\x03\0\
+\x02\x01m\x03\x04info\x04call\x04cast\x04\0\x04kind\x03\0\x04\x01k\x03\x01r\x04\x04\
+kind\x05\x06sender\x06\x04nodes\x07content\x03\x04\0\x07message\x03\0\x07\x01r\x02\
+\x04nodes\x06reasons\x04\0\x04lost\x03\0\x09\x01r\x03\x07processs\x06sender\x03\x06\
+reason\x03\x04\0\x06exited\x03\0\x0b\x01r\x04\x07processs\x09reference\x03\x07su\
+bject\x03\x06reason\x03\x04\0\x04down\x03\0\x0d\x01q\x04\x07node-up\x01s\0\x09no\
+de-down\x01\x0a\0\x04exit\x01\x0c\0\x04down\x01\x0e\0\x04\0\x05event\x03\0\x0f\x01\
+j\x01\x01\x01s\x01@\x02\x04names\x07message\x08\0\x11\x04\0\x0aon-message\x01\x12\
+\x01j\0\x01s\x01@\x01\x05event\x10\0\x13\x04\0\x08on-event\x01\x14\x04\0$switchh\
+ook:script/erlang-route@0.1.0\x05\x1f\x01B\x05\x01r\x02\x04code{\x07messages\x04\
+\0\x05fault\x03\0\0\x01j\x01s\x01\x01\x01@\x02\x04names\x06paramss\0\x02\x04\0\x0a\
+on-command\x01\x03\x04\0!switchhook:script/rpc-route@0.1.0\x05\x20\x01B\x11\x02\x03\
+\x02\x01\x0b\x04\0\x04body\x03\0\0\x01r\x03\x07channels\x06senders\x07content\x01\
+\x04\0\x07message\x03\0\x02\x01k\x01\x01r\x03\x06status{\x06reasons\x04body\x04\x04\
+\0\x06answer\x03\0\x05\x01r\x03\x06numberw\x04nodes\x06status{\x04\0\x08answered\
+\x03\0\x07\x01q\x04\x07peer-up\x01s\0\x0dpeer-disabled\x01s\0\x09peer-down\x01s\0\
+\x08answered\x01\x08\0\x04\0\x05event\x03\0\x09\x01j\x01\x06\x01s\x01@\x01\x07me\
+ssage\x03\0\x0b\x04\0\x0aon-message\x01\x0c\x01j\0\x01s\x01@\x01\x05event\x0a\0\x0d\
+\x04\0\x08on-event\x01\x0e\x04\0!switchhook:script/dmq-route@0.1.0\x05!\x04\0\x1e\
+switchhook:script/script@0.1.0\x04\0\x0b\x0c\x01\0\x06script\x03\0\0\0G\x09produ\
+cers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x06\
+0.61.1";
         };
     };
 }
@@ -10087,8 +11401,8 @@ pub use __export_script_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4422] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa9!\x01A\x02\x01A\x20\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4818] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb5$\x01A\x02\x01A\"\
 \x01B\x06\x01m\x05\x05error\x04warn\x04info\x05debug\x05trace\x04\0\x05level\x03\
 \0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05\
 level\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x1bswitchhook:script/log@0.1.0\x05\
@@ -10134,70 +11448,80 @@ endpoint\x03\0\0\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x02\x01@\0\0\x01\x04\0
 \x01@\x01\x03uris\0\x7f\x04\0\x09is-myself\x01\x06\x01ks\x01j\0\x01\x03\x01@\x01\
 \x03uri\x07\0\x08\x04\0\x0cset-next-hop\x01\x09\x01@\0\0\x07\x04\0\x08next-hop\x01\
 \x0a\x01k\x01\x01@\0\0\x0b\x04\0\x0bdestination\x01\x0c\x03\0!switchhook:script/\
-transport@0.1.0\x05\x0a\x02\x03\0\x01\x04body\x01B.\x02\x03\x02\x01\x06\x04\0\x06\
+transport@0.1.0\x05\x0a\x02\x03\0\x01\x04body\x01B0\x02\x03\x02\x01\x06\x04\0\x06\
 header\x03\0\0\x02\x03\x02\x01\x0b\x04\0\x04body\x03\0\x02\x02\x03\x02\x01\x02\x04\
 \0\x05error\x03\0\x04\x01ks\x01ps\x01kw\x01r\x05\x03uris\x08next-hop\x06\x04path\
 \x07\x01q{\x0aconnection\x08\x04\0\x06target\x03\0\x09\x01m\x02\x08parallel\x06s\
 erial\x04\0\x05order\x03\0\x0b\x01j\0\x01\x05\x01@\0\0\x0d\x04\0\x05relay\x01\x0e\
 \x01p\x0a\x01@\x02\x07targets\x0f\x05order\x0c\0\x0d\x04\0\x04fork\x01\x10\x04\0\
-\x07forward\x01\x0e\x01@\x01\x06target\x0a\0\x0d\x04\0\x0aadd-target\x01\x11\x01\
-@\0\0\x0f\x04\0\x07targets\x01\x12\x01@\0\x01\0\x04\0\x0dclear-targets\x01\x13\x01\
-p\x01\x01k\x03\x01@\x04\x06status{\x06reasons\x07headers\x14\x04body\x15\0\x0d\x04\
-\0\x05reply\x01\x16\x01@\x01\x05routes\0\x0d\x04\0\x0aon-failure\x01\x17\x04\0\x08\
-on-reply\x01\x17\x04\0\x09on-branch\x01\x17\x01@\x02\x09any-replyy\x0bfinal-repl\
-yy\0\x0d\x04\0\x0cset-timeouts\x01\x18\x04\0\x06cancel\x01\x0e\x01k{\x01@\0\0\x19\
-\x04\0\x06status\x01\x1a\x01@\0\0\x7f\x04\0\x0bis-canceled\x01\x1b\x04\0\x09time\
-d-out\x01\x1b\x01ky\x01@\0\0\x1c\x04\0\x06branch\x01\x1d\x03\0\x1aswitchhook:scr\
-ipt/tm@0.1.0\x05\x0c\x01B\x0d\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01m\x04\
-\x04none\x05loose\x06strict\x09preloaded\x04\0\x06routed\x03\0\x02\x01j\0\x01\x01\
-\x01@\x01\x06paramss\0\x04\x04\0\x0crecord-route\x01\x05\x01j\x01\x03\x01\x01\x01\
-@\0\0\x06\x04\0\x0bloose-route\x01\x07\x01ks\x01@\x01\x04names\0\x08\x04\0\x05pa\
-ram\x01\x09\x03\0\x1aswitchhook:script/rr@0.1.0\x05\x0d\x01B\x17\x02\x03\x02\x01\
-\x02\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x09\x04\0\x08endpoint\x03\0\x02\x01p\
-s\x01r\x0a\x03aors\x03uris\x01q{\x07expiresy\x07call-ids\x04cseqy\x0auser-agents\
-\x08instances\x04path\x04\x08received\x03\x04\0\x07binding\x03\0\x05\x01m\x04\x07\
-updated\x07removed\x07queried\x07refused\x04\0\x05saved\x03\0\x07\x01j\x01\x08\x01\
-\x01\x01@\x01\x05tables\0\x09\x04\0\x04save\x01\x0a\x01j\x01y\x01\x01\x01@\x02\x05\
-tables\x03uris\0\x0b\x04\0\x06lookup\x01\x0c\x01p\x06\x01j\x01\x0d\x01\x01\x01@\x02\
-\x05tables\x03uris\0\x0e\x04\0\x08bindings\x01\x0f\x01j\x01\x7f\x01\x01\x01@\x02\
-\x05tables\x03uris\0\x10\x04\0\x0aregistered\x01\x11\x04\0\x0aunregister\x01\x0c\
-\x03\0!switchhook:script/registrar@0.1.0\x05\x0e\x01B\x0d\x02\x03\x02\x01\x02\x04\
-\0\x05error\x03\0\0\x01m\x02\x03www\x05proxy\x04\0\x04kind\x03\0\x02\x01q\x05\x08\
-accepted\x01s\0\x07missing\0\0\x05stale\0\0\x08rejected\0\0\x09malformed\x01s\0\x04\
-\0\x07verdict\x03\0\x04\x01@\x02\x04kind\x03\x05realms\0\x05\x04\0\x05check\x01\x06\
-\x01j\0\x01\x01\x01@\x02\x04kind\x03\x05realms\0\x07\x04\0\x09challenge\x01\x08\x01\
-@\0\x01\0\x04\0\x13consume-credentials\x01\x09\x03\0\x1cswitchhook:script/auth@0\
-.1.0\x05\x0f\x01B\x19\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01p}\x01q\x03\x07\
-integer\x01x\0\x04text\x01s\0\x05bytes\x01\x02\0\x04\0\x05value\x03\0\x03\x01k\x04\
-\x01j\x01\x05\x01\x01\x01@\x02\x05tables\x03keys\0\x06\x04\0\x03get\x01\x07\x01j\
-\0\x01\x01\x01@\x04\x05tables\x03keys\x05value\x04\x03ttly\0\x08\x04\0\x03set\x01\
-\x09\x01j\x01x\x01\x01\x01@\x03\x05tables\x03keys\x05deltax\0\x0a\x04\0\x03add\x01\
-\x0b\x01j\x01\x7f\x01\x01\x01@\x03\x05tables\x03keys\x03ttly\0\x0c\x04\0\x06expi\
-re\x01\x0d\x01@\x02\x05tables\x03keys\0\x0c\x04\0\x06remove\x01\x0e\x01j\x01y\x01\
-\x01\x01@\x02\x05tables\x06prefixs\0\x0f\x04\0\x0dremove-prefix\x01\x10\x01@\x01\
-\x05tables\0\x0f\x04\0\x04size\x01\x11\x03\0\x1eswitchhook:script/htable@0.1.0\x05\
-\x10\x01B0\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01p}\x04\0\x04term\x03\0\x02\
-\x01o\x02ss\x01q\x02\x03pid\x01\x03\0\x0aregistered\x01\x04\0\x04\0\x07process\x03\
-\0\x05\x01q\x04\x0dno-connection\0\0\x07timeout\0\0\x06raised\x01\x03\0\x07refus\
-ed\x01\x01\0\x04\0\x0brpc-failure\x03\0\x07\x01j\0\x01\x01\x01@\x01\x07message\x03\
-\0\x09\x04\0\x05reply\x01\x0a\x01@\x02\x02to\x03\x07message\x03\0\x09\x04\0\x04s\
-end\x01\x0b\x01@\x03\x04names\x04nodes\x07message\x03\0\x09\x04\0\x08reg-send\x01\
-\x0c\x01j\x01\x03\x01\x08\x01@\x05\x04nodes\x06modules\x08functions\x04args\x03\x07\
-timeouty\0\x0d\x04\0\x03rpc\x01\x0e\x01j\x01\x03\x01\x01\x01@\0\0\x0f\x04\0\x04s\
-elf\x01\x10\x01k\x03\x01j\x01\x11\x01\x01\x01@\x01\x04names\0\x12\x04\0\x07where\
-is\x01\x13\x04\0\x08make-ref\x01\x10\x01j\x01s\x01\x01\x01@\x01\x08identity\x03\0\
-\x14\x04\0\x07node-of\x01\x15\x01ps\x01j\x01\x16\x01\x01\x01@\0\0\x17\x04\0\x05n\
-odes\x01\x18\x01@\x01\x04nodes\0\x09\x04\0\x07connect\x01\x19\x01j\x01\x7f\x01\x01\
-\x01@\x01\x04nodes\0\x1a\x04\0\x0adisconnect\x01\x1b\x01@\x01\x02to\x03\0\x09\x04\
-\0\x04link\x01\x1c\x04\0\x06unlink\x01\x1c\x01@\x01\x07process\x06\0\x0f\x04\0\x07\
-monitor\x01\x1d\x01@\x01\x09reference\x03\0\x1a\x04\0\x09demonitor\x01\x1e\x01@\x02\
-\x02to\x03\x06reason\x03\0\x09\x04\0\x04exit\x01\x1f\x03\0\x1eswitchhook:script/\
-erlang@0.1.0\x05\x11\x01B\x05\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01j\0\x01\
-\x01\x01@\x02\x04names\x03docs\0\x02\x04\0\x08register\x01\x03\x03\0\x1bswitchho\
-ok:script/rpc@0.1.0\x05\x12\x04\0>switchhook:script/script-with-all-of-its-expor\
-ts-removed@0.1.0\x04\0\x0b,\x01\0&script-with-all-of-its-exports-removed\x03\0\0\
-\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bind\
-gen-rust\x060.61.1";
+\x07forward\x01\x0e\x01@\x01\x02to\x07\0\x0d\x04\0\x09replicate\x01\x11\x01@\x01\
+\x06target\x0a\0\x0d\x04\0\x0aadd-target\x01\x12\x01@\0\0\x0f\x04\0\x07targets\x01\
+\x13\x01@\0\x01\0\x04\0\x0dclear-targets\x01\x14\x01p\x01\x01k\x03\x01@\x04\x06s\
+tatus{\x06reasons\x07headers\x15\x04body\x16\0\x0d\x04\0\x05reply\x01\x17\x01@\x01\
+\x05routes\0\x0d\x04\0\x0aon-failure\x01\x18\x04\0\x08on-reply\x01\x18\x04\0\x09\
+on-branch\x01\x18\x01@\x02\x09any-replyy\x0bfinal-replyy\0\x0d\x04\0\x0cset-time\
+outs\x01\x19\x04\0\x06cancel\x01\x0e\x01k{\x01@\0\0\x1a\x04\0\x06status\x01\x1b\x01\
+@\0\0\x7f\x04\0\x0bis-canceled\x01\x1c\x04\0\x09timed-out\x01\x1c\x01ky\x01@\0\0\
+\x1d\x04\0\x06branch\x01\x1e\x03\0\x1aswitchhook:script/tm@0.1.0\x05\x0c\x01B\x0d\
+\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01m\x04\x04none\x05loose\x06strict\x09\
+preloaded\x04\0\x06routed\x03\0\x02\x01j\0\x01\x01\x01@\x01\x06paramss\0\x04\x04\
+\0\x0crecord-route\x01\x05\x01j\x01\x03\x01\x01\x01@\0\0\x06\x04\0\x0bloose-rout\
+e\x01\x07\x01ks\x01@\x01\x04names\0\x08\x04\0\x05param\x01\x09\x03\0\x1aswitchho\
+ok:script/rr@0.1.0\x05\x0d\x01B\x19\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\
+\x03\x02\x01\x09\x04\0\x08endpoint\x03\0\x02\x01ps\x01r\x0a\x03aors\x03uris\x01q\
+{\x07expiresy\x07call-ids\x04cseqy\x0auser-agents\x08instances\x04path\x04\x08re\
+ceived\x03\x04\0\x07binding\x03\0\x05\x01m\x04\x07updated\x07removed\x07queried\x07\
+refused\x04\0\x05saved\x03\0\x07\x01j\x01\x08\x01\x01\x01@\x01\x05tables\0\x09\x04\
+\0\x04save\x01\x0a\x01@\x02\x05tables\x08received\x03\0\x09\x04\0\x0dsave-receiv\
+ed\x01\x0b\x01j\x01y\x01\x01\x01@\x02\x05tables\x03uris\0\x0c\x04\0\x06lookup\x01\
+\x0d\x01p\x06\x01j\x01\x0e\x01\x01\x01@\x02\x05tables\x03uris\0\x0f\x04\0\x08bin\
+dings\x01\x10\x01j\x01\x7f\x01\x01\x01@\x02\x05tables\x03uris\0\x11\x04\0\x0areg\
+istered\x01\x12\x04\0\x0aunregister\x01\x0d\x03\0!switchhook:script/registrar@0.\
+1.0\x05\x0e\x01B\x0d\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01m\x02\x03www\x05\
+proxy\x04\0\x04kind\x03\0\x02\x01q\x05\x08accepted\x01s\0\x07missing\0\0\x05stal\
+e\0\0\x08rejected\0\0\x09malformed\x01s\0\x04\0\x07verdict\x03\0\x04\x01@\x02\x04\
+kind\x03\x05realms\0\x05\x04\0\x05check\x01\x06\x01j\0\x01\x01\x01@\x02\x04kind\x03\
+\x05realms\0\x07\x04\0\x09challenge\x01\x08\x01@\0\x01\0\x04\0\x13consume-creden\
+tials\x01\x09\x03\0\x1cswitchhook:script/auth@0.1.0\x05\x0f\x01B\x19\x02\x03\x02\
+\x01\x02\x04\0\x05error\x03\0\0\x01p}\x01q\x03\x07integer\x01x\0\x04text\x01s\0\x05\
+bytes\x01\x02\0\x04\0\x05value\x03\0\x03\x01k\x04\x01j\x01\x05\x01\x01\x01@\x02\x05\
+tables\x03keys\0\x06\x04\0\x03get\x01\x07\x01j\0\x01\x01\x01@\x04\x05tables\x03k\
+eys\x05value\x04\x03ttly\0\x08\x04\0\x03set\x01\x09\x01j\x01x\x01\x01\x01@\x03\x05\
+tables\x03keys\x05deltax\0\x0a\x04\0\x03add\x01\x0b\x01j\x01\x7f\x01\x01\x01@\x03\
+\x05tables\x03keys\x03ttly\0\x0c\x04\0\x06expire\x01\x0d\x01@\x02\x05tables\x03k\
+eys\0\x0c\x04\0\x06remove\x01\x0e\x01j\x01y\x01\x01\x01@\x02\x05tables\x06prefix\
+s\0\x0f\x04\0\x0dremove-prefix\x01\x10\x01@\x01\x05tables\0\x0f\x04\0\x04size\x01\
+\x11\x03\0\x1eswitchhook:script/htable@0.1.0\x05\x10\x01B0\x02\x03\x02\x01\x02\x04\
+\0\x05error\x03\0\0\x01p}\x04\0\x04term\x03\0\x02\x01o\x02ss\x01q\x02\x03pid\x01\
+\x03\0\x0aregistered\x01\x04\0\x04\0\x07process\x03\0\x05\x01q\x04\x0dno-connect\
+ion\0\0\x07timeout\0\0\x06raised\x01\x03\0\x07refused\x01\x01\0\x04\0\x0brpc-fai\
+lure\x03\0\x07\x01j\0\x01\x01\x01@\x01\x07message\x03\0\x09\x04\0\x05reply\x01\x0a\
+\x01@\x02\x02to\x03\x07message\x03\0\x09\x04\0\x04send\x01\x0b\x01@\x03\x04names\
+\x04nodes\x07message\x03\0\x09\x04\0\x08reg-send\x01\x0c\x01j\x01\x03\x01\x08\x01\
+@\x05\x04nodes\x06modules\x08functions\x04args\x03\x07timeouty\0\x0d\x04\0\x03rp\
+c\x01\x0e\x01j\x01\x03\x01\x01\x01@\0\0\x0f\x04\0\x04self\x01\x10\x01k\x03\x01j\x01\
+\x11\x01\x01\x01@\x01\x04names\0\x12\x04\0\x07whereis\x01\x13\x04\0\x08make-ref\x01\
+\x10\x01j\x01s\x01\x01\x01@\x01\x08identity\x03\0\x14\x04\0\x07node-of\x01\x15\x01\
+ps\x01j\x01\x16\x01\x01\x01@\0\0\x17\x04\0\x05nodes\x01\x18\x01@\x01\x04nodes\0\x09\
+\x04\0\x07connect\x01\x19\x01j\x01\x7f\x01\x01\x01@\x01\x04nodes\0\x1a\x04\0\x0a\
+disconnect\x01\x1b\x01@\x01\x02to\x03\0\x09\x04\0\x04link\x01\x1c\x04\0\x06unlin\
+k\x01\x1c\x01@\x01\x07process\x06\0\x0f\x04\0\x07monitor\x01\x1d\x01@\x01\x09ref\
+erence\x03\0\x1a\x04\0\x09demonitor\x01\x1e\x01@\x02\x02to\x03\x06reason\x03\0\x09\
+\x04\0\x04exit\x01\x1f\x03\0\x1eswitchhook:script/erlang@0.1.0\x05\x11\x01B\x05\x02\
+\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x02\x04names\x03docs\
+\0\x02\x04\0\x08register\x01\x03\x03\0\x1bswitchhook:script/rpc@0.1.0\x05\x12\x01\
+B\x1a\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x0b\x04\0\x04bo\
+dy\x03\0\x02\x01m\x03\x07pending\x06active\x08disabled\x04\0\x05state\x03\0\x04\x01\
+r\x03\x03uris\x05state\x05\x0aswitchhook\x7f\x04\0\x04node\x03\0\x06\x01p\x07\x01\
+j\x01\x08\x01\x01\x01@\0\0\x09\x04\0\x05nodes\x01\x0a\x01j\x01s\x01\x01\x01@\0\0\
+\x0b\x04\0\x04self\x01\x0c\x01j\x01\x7f\x01\x01\x01@\0\0\x0d\x04\0\x0cis-from-no\
+de\x01\x0e\x01j\x01w\x01\x01\x01@\x03\x02tos\x07channels\x07message\x03\0\x0f\x04\
+\0\x04send\x01\x10\x01@\x02\x07channels\x07message\x03\0\x0f\x04\0\x09broadcast\x01\
+\x11\x01j\x01y\x01\x01\x01@\x01\x0efrom-nodes-too\x7f\0\x12\x04\0\x09replicate\x01\
+\x13\x03\0\x1bswitchhook:script/dmq@0.1.0\x05\x13\x04\0>switchhook:script/script\
+-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&script-with-all-of-its-e\
+xports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -120,6 +120,36 @@ impl Request {
         done(tm::forward())
     }
 
+    /// Sends a copy, as this route leaves the request, to each of these servers, and keeps their answers from the caller; `t_replicate`. Each
+    /// URI says only where to send: the request URI stays. Not for INVITE, ACK and CANCEL.
+    ///
+    /// ```
+    /// use switchhook_sdk::prelude::*;
+    ///
+    /// #[switchhook_sdk::script]
+    /// mod routes {
+    ///     #[request_route]
+    ///     fn main(req: &mut Request) -> Outcome {
+    ///         req.save("location")?;
+    ///         req.replicate(["sip:192.0.2.2:5060"])?;
+    ///         Ok(Done)
+    ///     }
+    /// }
+    ///
+    /// # fn main() {
+    /// use switchhook_sdk::testkit::{Site, request};
+    /// let site = Site::new(routes::Script, "{}");
+    /// let call = site.receive(request("REGISTER", "sip:example.test").to("sip:alice@example.test"));
+    /// assert_eq!(call.status(), Some(200));
+    /// assert_eq!(call.copies()[0].next_hop(), Some("sip:192.0.2.2:5060"));
+    /// # }
+    /// ```
+    pub fn replicate<U: AsRef<str>>(&mut self, to: impl IntoIterator<Item = U>) -> Result<()> {
+        self.message.flush()?;
+        let to: Vec<String> = to.into_iter().map(|uri| uri.as_ref().to_owned()).collect();
+        tm::replicate(&to).map_err(Error::host)
+    }
+
     /// Adds a target for the next [`relay`](Request::relay); `append_branch`.
     pub fn add_target(&mut self, target: impl Into<Target>) -> Result<()> {
         tm::add_target(&target.into()).map_err(Error::host)
@@ -212,6 +242,12 @@ impl Request {
     pub fn save(&mut self, table: &str) -> Result<Saved> {
         self.message.flush()?;
         registrar::save(table).map_err(Error::host)
+    }
+
+    /// The same for a REGISTER that another server passed on: the phone is at `received`, not where the request came from.
+    pub fn save_received(&mut self, table: &str, received: Endpoint) -> Result<Saved> {
+        self.message.flush()?;
+        registrar::save_received(table, received).map_err(Error::host)
     }
 
     /// Adds the contacts of the request URI as targets, preferred first; tells how many; `lookup("location")`.

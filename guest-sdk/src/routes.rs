@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::bindings::exports::switchhook::script as exports;
+use crate::dmq;
 use crate::erlang::{Event, Message};
 use crate::error::{End, Error, Outcome, Result};
 use crate::host::types;
@@ -97,6 +98,16 @@ pub trait Script: 'static {
 
     /// `event_route[erlang-event:EVENT]`
     fn on_erlang_event(_event: &Event) -> Outcome {
+        Ok(End::Next)
+    }
+
+    /// `event_route[dmq:CHANNEL]`
+    fn on_bus_message(channel: &str, _msg: &mut dmq::Message) -> Outcome {
+        Err(unknown("dmq", channel))
+    }
+
+    /// `event_route[dmq-event:EVENT]`
+    fn on_bus_event(_event: &dmq::Event) -> Outcome {
         Ok(End::Next)
     }
 
@@ -221,6 +232,28 @@ impl<S: Script> exports::erlang_route::Guest for Exports<S> {
         if const { handles(S::HANDLERS, Family::ErlangEvent) } {
             let event = Event::of(event).map_err(Error::into_message)?;
             S::on_erlang_event(&event).map_err(Error::into_message)?;
+        }
+        Ok(())
+    }
+}
+
+impl<S: Script> exports::dmq_route::Guest for Exports<S> {
+    fn on_message(
+        message: exports::dmq_route::Message,
+    ) -> Result<exports::dmq_route::Answer, String> {
+        if const { handles(S::HANDLERS, Family::DmqRoute) } {
+            let mut message = dmq::Message::of(message);
+            let channel = message.channel().to_owned();
+            S::on_bus_message(&channel, &mut message).map_err(Error::into_message)?;
+            Ok(message.into_answer())
+        } else {
+            Err(unknown("dmq", &message.channel).into_message())
+        }
+    }
+
+    fn on_event(event: exports::dmq_route::Event) -> Result<(), String> {
+        if const { handles(S::HANDLERS, Family::DmqEvent) } {
+            S::on_bus_event(&dmq::Event::of(event)).map_err(Error::into_message)?;
         }
         Ok(())
     }

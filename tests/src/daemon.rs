@@ -171,7 +171,8 @@ pub fn phones(args: &[&str]) -> Output {
     command.output().expect("the emulated phones")
 }
 
-fn binary() -> PathBuf {
+/// The daemon's program.
+pub fn binary() -> PathBuf {
     let path = target().join("release/switchhook");
     assert!(
         path.is_file(),

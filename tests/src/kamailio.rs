@@ -1,6 +1,7 @@
 //! Kamailio 5.6: configs of tests/kamailio, as another proxy of a call or in place of the daemon.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::Place;
@@ -19,7 +20,7 @@ impl Kamailio {
     pub fn registrar(place: &Place, at: SocketAddr, no_answer_ms: u32) -> Kamailio {
         Kamailio::start(
             place,
-            "registrar",
+            &ours("registrar"),
             at,
             &[format!("NO_ANSWER_MS={no_answer_ms}")],
         )
@@ -35,17 +36,34 @@ impl Kamailio {
         Kamailio::member_by(place, at, peer, ";transport=tcp")
     }
 
+    /// A member of a DMQ bus by a config of an example, which joins through `peer`.
+    pub fn of_example(place: &Place, config: &str, at: SocketAddr, peer: SocketAddr) -> Kamailio {
+        let defines = member(at, peer, "");
+        Kamailio::controlled(place, &root().join(config), at, &defines)
+    }
+
+    /// One of a pair of registrars at `at`, whose other is at `pair`.
+    pub fn pair(place: &Place, at: SocketAddr, pair: SocketAddr) -> Kamailio {
+        let defines = [
+            format!("PAIR=\"sip:{pair}\""),
+            format!("PAIR_IP=\"{}\"", pair.ip()),
+            format!("PAIR_PORT={}", pair.port()),
+        ];
+        Kamailio::controlled(place, &ours("pair"), at, &defines)
+    }
+
     fn member_by(place: &Place, at: SocketAddr, peer: SocketAddr, by: &str) -> Kamailio {
+        Kamailio::controlled(place, &ours("dmq"), at, &member(at, peer, by))
+    }
+
+    fn controlled(place: &Place, config: &Path, at: SocketAddr, defines: &[String]) -> Kamailio {
         // The kernel allows no long names of sockets.
         let socket =
             std::env::temp_dir().join(format!("switchhook-{}-{}.ctl", place.ip(), at.port()));
         let control = format!("unix:{}", socket.display());
-        let defines = [
-            format!("SERVER=\"sip:{at}{by}\""),
-            format!("NOTIFY=\"sip:{peer}{by}\""),
-            format!("CTL=\"{control}\""),
-        ];
-        let mut kamailio = Kamailio::start(place, "dmq", at, &defines);
+        let mut defines = defines.to_vec();
+        defines.push(format!("CTL=\"{control}\""));
+        let mut kamailio = Kamailio::start(place, config, at, &defines);
         kamailio.control = Some(control);
         kamailio
     }
@@ -88,17 +106,16 @@ impl Kamailio {
 
     /// A proxy at `at` that sends all that is new to `next`.
     pub fn hop(place: &Place, at: SocketAddr, next: &str) -> Kamailio {
-        Kamailio::start(place, "hop", at, &[format!("NEXT=\"{next}\"")])
+        Kamailio::start(place, &ours("hop"), at, &[format!("NEXT=\"{next}\"")])
     }
 
-    fn start(place: &Place, config: &str, at: SocketAddr, defines: &[String]) -> Kamailio {
-        let name = format!("kamailio-{config}-{}", at.port());
+    fn start(place: &Place, config: &Path, at: SocketAddr, defines: &[String]) -> Kamailio {
+        let stem = config.file_stem().unwrap_or_default().to_string_lossy();
+        let name = format!("kamailio-{stem}-{}", at.port());
         let dir = place.dir().join(&name);
         std::fs::create_dir_all(&dir).expect("a folder");
         let mut command = Command::new("/usr/sbin/kamailio");
-        command
-            .arg("-f")
-            .arg(root().join("tests/kamailio").join(format!("{config}.cfg")));
+        command.arg("-f").arg(config);
         command.args([
             "-DD",
             "-E",
@@ -130,6 +147,19 @@ impl Kamailio {
             control: None,
         }
     }
+}
+
+/// A config of the tests.
+fn ours(name: &str) -> PathBuf {
+    root().join("tests/kamailio").join(format!("{name}.cfg"))
+}
+
+/// What a member of a bus is told.
+fn member(at: SocketAddr, peer: SocketAddr, by: &str) -> [String; 2] {
+    [
+        format!("SERVER=\"sip:{at}{by}\""),
+        format!("NOTIFY=\"sip:{peer}{by}\""),
+    ]
 }
 
 impl Drop for Kamailio {

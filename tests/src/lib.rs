@@ -26,7 +26,7 @@ mod sipp;
 pub mod stories;
 
 pub use cable::Cable;
-pub use daemon::{Daemon, Setup, guest, phones};
+pub use daemon::{Daemon, Setup, binary, guest, phones};
 pub use dissect::Capture;
 pub use kamailio::Kamailio;
 pub use needs::{has, shared_data};

@@ -124,6 +124,8 @@ fn handler(route: &Route) -> Option<TokenStream> {
         Kind::Message => (quote!(ErlangRoute), route.name.as_str()),
         Kind::ErlangEvent => (quote!(ErlangEvent), route.name.as_str()),
         Kind::Command => (quote!(RpcRoute), route.name.as_str()),
+        Kind::BusMessage => (quote!(DmqRoute), route.name.as_str()),
+        Kind::BusEvent => (quote!(DmqEvent), route.name.as_str()),
         Kind::Init | Kind::ExportState | Kind::ImportState => return None,
     };
     Some(quote!((::switchhook_sdk::Family::#family, #name)))
@@ -168,6 +170,11 @@ fn functions(routes: &[Route]) -> TokenStream {
             "on_message",
             quote!(msg: &mut ::switchhook_sdk::erlang::Message),
         ),
+        (
+            Kind::BusMessage,
+            "on_bus_message",
+            quote!(msg: &mut ::switchhook_sdk::dmq::Message),
+        ),
     ];
     for (kind, function, parameters) in named {
         let routes = of(kind);
@@ -190,13 +197,23 @@ fn functions(routes: &[Route]) -> TokenStream {
             }
         });
     }
-    functions.extend(erlang_events(&of(Kind::ErlangEvent)));
+    functions.extend(events(
+        &of(Kind::ErlangEvent),
+        quote!(on_erlang_event),
+        quote!(erlang),
+    ));
+    functions.extend(events(
+        &of(Kind::BusEvent),
+        quote!(on_bus_event),
+        quote!(dmq),
+    ));
     functions.extend(commands(&of(Kind::Command)));
     functions.extend(hand_over(&of(Kind::ExportState), &of(Kind::ImportState)));
     functions
 }
 
-fn erlang_events(routes: &[&Route]) -> TokenStream {
+/// What befell others, told apart by name: the events of that module of the SDK.
+fn events(routes: &[&Route], function: TokenStream, module: TokenStream) -> TokenStream {
     if routes.is_empty() {
         return TokenStream::new();
     }
@@ -205,7 +222,7 @@ fn erlang_events(routes: &[&Route]) -> TokenStream {
         quote!(#name => { #call })
     });
     quote! {
-        fn on_erlang_event(event: &::switchhook_sdk::erlang::Event) -> ::switchhook_sdk::Outcome {
+        fn #function(event: &::switchhook_sdk::#module::Event) -> ::switchhook_sdk::Outcome {
             match event.name() {
                 #(#arms)*
                 _ => ::core::result::Result::Ok(::switchhook_sdk::End::Next),

@@ -23,6 +23,10 @@ pub(crate) enum Kind {
     /// `erlang-event:EVENT`
     ErlangEvent,
     Command,
+    /// `dmq:CHANNEL`
+    BusMessage,
+    /// `dmq-event:EVENT`
+    BusEvent,
 }
 
 /// The event routes that there are.
@@ -33,6 +37,11 @@ const EVENTS: &[&str] = &[
     "erlang-event:node-down",
     "erlang-event:exit",
     "erlang-event:down",
+    "dmq:CHANNEL",
+    "dmq-event:peer-up",
+    "dmq-event:peer-disabled",
+    "dmq-event:peer-down",
+    "dmq-event:answered",
 ];
 
 impl Kind {
@@ -66,7 +75,9 @@ impl Kind {
             Kind::Branch => "branch_route",
             Kind::OnReply => "onreply_route",
             Kind::Failure => "failure_route",
-            Kind::Event | Kind::Message | Kind::ErlangEvent => "event_route",
+            Kind::Event | Kind::Message | Kind::ErlangEvent | Kind::BusMessage | Kind::BusEvent => {
+                "event_route"
+            }
             Kind::Command => "rpc",
         }
     }
@@ -82,6 +93,8 @@ impl Kind {
                 | Kind::Message
                 | Kind::ErlangEvent
                 | Kind::Command
+                | Kind::BusMessage
+                | Kind::BusEvent
         )
     }
 
@@ -102,8 +115,8 @@ impl Kind {
             Kind::Reply => matches!(argument, Reply | State),
             Kind::OnReply | Kind::Failure => matches!(argument, Request | Reply | State),
             Kind::Event => matches!(argument, Contact | State),
-            Kind::Message => matches!(argument, Message | State),
-            Kind::ErlangEvent => matches!(argument, Event | State),
+            Kind::Message | Kind::BusMessage => matches!(argument, Message | State),
+            Kind::ErlangEvent | Kind::BusEvent => matches!(argument, Event | State),
             Kind::Command => matches!(argument, Params | State),
             Kind::Init | Kind::ExportState | Kind::ImportState => false,
         }
@@ -128,6 +141,12 @@ impl Kind {
             }
             Kind::ErlangEvent => {
                 "takes `&erlang::Event` and, where it wants, the script's state, such as `&Config`"
+            }
+            Kind::BusMessage => {
+                "takes `&mut dmq::Message` and, where it wants, the script's state, such as `&Config`"
+            }
+            Kind::BusEvent => {
+                "takes `&dmq::Event` and, where it wants, the script's state, such as `&Config`"
             }
             Kind::Command => {
                 "takes `&rpc::Params` and, where it wants, the script's state, such as `&Config`"
@@ -249,15 +268,18 @@ fn name(kind: Kind, attribute: &Attribute, function: &Ident) -> Result<(Kind, St
     Ok(match name.split_once(':') {
         Some(("erlang", process)) => (Kind::Message, process.to_owned()),
         Some(("erlang-event", event)) => (Kind::ErlangEvent, event.to_owned()),
+        Some(("dmq", channel)) => (Kind::BusMessage, channel.to_owned()),
+        Some(("dmq-event", event)) => (Kind::BusEvent, event.to_owned()),
         _ => (kind, name),
     })
 }
 
 fn is_event(name: &str) -> bool {
     EVENTS.contains(&name)
-        || name
-            .strip_prefix("erlang:")
-            .is_some_and(|process| !process.is_empty())
+        || ["erlang:", "dmq:"].iter().any(|family| {
+            name.strip_prefix(family)
+                .is_some_and(|rest| !rest.is_empty())
+        })
 }
 
 /// Whether it is `group.command`, as the host takes it.

@@ -30,6 +30,7 @@ pub struct Call {
     /// Where in `sent` the last relay's branches begin.
     round: usize,
     forwarded: Option<Branch>,
+    copies: Vec<Branch>,
     answers: Vec<Answer>,
     error: Option<String>,
     dropped: bool,
@@ -70,6 +71,7 @@ impl Call {
             sent: Vec::new(),
             round: 0,
             forwarded: None,
+            copies: Vec::new(),
             answers: Vec::new(),
             error: None,
             dropped: false,
@@ -100,6 +102,11 @@ impl Call {
     /// What was forwarded without a transaction.
     pub fn forwarded(&self) -> Option<&Branch> {
         self.forwarded.as_ref()
+    }
+
+    /// The copies that were sent to other servers, in order.
+    pub fn copies(&self) -> &[Branch] {
+        &self.copies
     }
 
     /// The final status that the caller got; none yet, or none ever.
@@ -239,7 +246,7 @@ impl Call {
                 self.dropped = true;
                 return;
             }
-            Ok(Outcome::Done) if !event.decided.is_empty() => {}
+            Ok(Outcome::Done) if event.decided.iter().any(Decision::ends) => {}
             _ => return self.give(best.unwrap_or(500), "", Vec::new(), None),
         }
         self.request = event.request;
@@ -269,6 +276,11 @@ impl Call {
                 }
                 Decision::Forward => {
                     self.forwarded = Some(Branch::new(self.request.clone(), next_hop.clone()));
+                }
+                Decision::Replicate(to) => {
+                    let copies = to.into_iter();
+                    let copy = |hop| Branch::new(self.request.clone(), Some(hop));
+                    self.copies.extend(copies.map(copy));
                 }
                 Decision::Reply(status, reason, headers, body) => {
                     self.give(status, &reason, headers, body);

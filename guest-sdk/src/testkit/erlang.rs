@@ -287,7 +287,7 @@ impl Site {
     }
 
     /// Runs something in an event without a message of SIP, as that process.
-    fn run_outside_of_calls<R>(
+    pub(super) fn run_outside_of_calls<R>(
         &self,
         family: Family,
         process: &str,

@@ -49,6 +49,7 @@
 //! CSeq, of RFC 3261 section 16.3 only what a script can react to is checked, Record-Route is a single one, and no time passes.
 
 mod call;
+pub(crate) mod dmq;
 pub(crate) mod erlang;
 pub(crate) mod imports;
 mod message;
@@ -56,6 +57,7 @@ mod site;
 mod world;
 
 pub use call::{Answer, Branch, Call};
+pub use dmq::{BusAnswer, BusSent};
 pub use erlang::{Sent, To, Told};
 pub use message::{Draft, message, request};
 pub use site::Site;

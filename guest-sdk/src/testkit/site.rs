@@ -9,7 +9,7 @@ use super::call::Call;
 use super::message::Draft;
 use super::world::{World, address_of_record, within, world};
 use crate::bindings::exports::switchhook::script::{
-    branch_route, erlang_route, failure_route, lifecycle, onreply_route, onsend_route,
+    branch_route, dmq_route, erlang_route, failure_route, lifecycle, onreply_route, onsend_route,
     registrar_route, reply_route, request_route, rpc_route,
 };
 use crate::error::Result;
@@ -44,6 +44,8 @@ pub(super) struct Loaded {
     pub(super) on_expired: fn(Binding) -> Result<(), String>,
     pub(super) on_message: fn(String, erlang_route::Message) -> Result<Outcome, String>,
     pub(super) on_erlang_event: fn(erlang_route::Event) -> Result<(), String>,
+    pub(super) on_bus_message: fn(dmq_route::Message) -> Result<dmq_route::Answer, String>,
+    pub(super) on_bus_event: fn(dmq_route::Event) -> Result<(), String>,
     pub(super) on_command: fn(String, String) -> Result<String, rpc_route::Fault>,
 }
 
@@ -215,6 +217,8 @@ impl Loaded {
             on_expired: <Exports<S> as registrar_route::Guest>::on_expired,
             on_message: <Exports<S> as erlang_route::Guest>::on_message,
             on_erlang_event: <Exports<S> as erlang_route::Guest>::on_event,
+            on_bus_message: <Exports<S> as dmq_route::Guest>::on_message,
+            on_bus_event: <Exports<S> as dmq_route::Guest>::on_event,
             on_command: <Exports<S> as rpc_route::Guest>::on_command,
         }
     }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use switchhook_sip::message::Message;
 use switchhook_store::Vars;
 
+use super::dmq::FakeBus;
 use super::erlang::Fake;
 use super::message::text;
 use crate::host::auth::{Kind, Verdict};
@@ -35,6 +36,7 @@ pub(super) struct World {
     pub(super) event: Option<Event>,
     pub(super) log: Vec<String>,
     pub(super) erlang: Fake,
+    pub(super) bus: FakeBus,
     pub(super) commands: Vec<(String, String)>,
 }
 
@@ -73,9 +75,18 @@ pub(super) enum Decision {
     Relay,
     Fork(Vec<Target>, Order),
     Forward,
+    /// Copies, to these next hops.
+    Replicate(Vec<String>),
     Reply(u16, String, Vec<Header>, Option<Body>),
     Challenge(Kind, String),
     Cancel,
+}
+
+impl Decision {
+    /// Whether it decides what becomes of the request, as copies do not.
+    pub(super) fn ends(&self) -> bool {
+        !matches!(self, Decision::Replicate(_))
+    }
 }
 
 thread_local! {

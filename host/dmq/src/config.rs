@@ -23,8 +23,9 @@ pub struct Config {
     pub contacts: bool,
     /// Whether dialogs are replicated.
     pub dialogs: bool,
-    /// Channels that scripts listen to.
-    pub channels: BTreeSet<Arc<str>>,
+    /// Whether messages on channels that are not the bus's own are brought up as [`Event::Message`](crate::Event::Message); else they
+    /// are answered 404.
+    pub scripts: bool,
     /// How often each member is pinged.
     pub ping: Duration,
     /// How long a member may leave a request unanswered.
@@ -47,7 +48,7 @@ impl Config {
             tables: BTreeSet::new(),
             contacts: false,
             dialogs: false,
-            channels: BTreeSet::new(),
+            scripts: false,
             ping: Duration::from_secs(10),
             timeout: Duration::from_secs(8),
             own_nodes: None,

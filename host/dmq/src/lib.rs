@@ -29,7 +29,7 @@ mod bus;
 mod node;
 mod stores;
 
-pub use bus::{Bus, Counters, Event, Output};
+pub use bus::{Bus, Counters, Event, Output, is_channel};
 pub use config::Config;
 pub use node::{Node, Now};
 pub use stores::{Change, Refused, Stores};

@@ -4,7 +4,7 @@
 //! last line, no blank line, at most [`MAX_NODES`] nodes and [`MAX_BYTES`] bytes. What is read may be anything: lines that are
 //! no node are left out and counted, and no more than [`MAX_READ`] lines are looked at.
 
-use switchhook_sip::message::Uri;
+use switchhook_sip::message::{Scheme, Uri, host_ip};
 
 use crate::node::Node;
 
@@ -33,8 +33,17 @@ pub enum Status {
 pub struct List {
     /// The nodes with an address, in order.
     pub nodes: Vec<(Node, Status)>,
-    /// Lines that are none: garbage, names, unknown words.
+    /// Lines that name a host without its address: left to whoever can look names up.
+    pub names: usize,
+    /// Lines that are none: garbage, unknown words.
     pub skipped: usize,
+}
+
+impl List {
+    /// Whether there is something in it, and nothing of it is a list.
+    pub fn is_garbage(&self) -> bool {
+        self.skipped > 0 && self.names == 0 && self.nodes.is_empty()
+    }
 }
 
 /// Reads a list, whatever its line ends.
@@ -43,23 +52,30 @@ pub fn read(body: &[u8]) -> List {
     let lines = body.split(|b| matches!(b, b'\r' | b'\n'));
     for line in lines.filter(|line| !line.is_empty()).take(MAX_READ) {
         match read_line(line) {
-            Some(node) => list.nodes.push(node),
+            Some((Some(node), status)) => list.nodes.push((node, status)),
+            Some((None, _)) => list.names += 1,
             None => list.skipped += 1,
         }
     }
     list
 }
 
-fn read_line(line: &[u8]) -> Option<(Node, Status)> {
-    let node = Node::read(line)?;
-    let status = Uri::parse(line).ok()?.params.value(b"status")?;
-    let status = match status {
+/// The node, where it is named by its address, and its status.
+fn read_line(line: &[u8]) -> Option<(Option<Node>, Status)> {
+    let uri = Uri::parse(line).ok()?;
+    let status = match uri.params.value(b"status")? {
         b"active" => Status::Active,
         b"disabled" => Status::Disabled,
         b"pending" | b"not_active" => Status::Pending,
         _ => return None,
     };
-    (node.address.port() != 0).then_some((node, status))
+    let has_port = uri.port != Some(0);
+    let is_name = host_ip(uri.host).is_none() && !uri.host.is_empty();
+    match Node::read(line) {
+        Some(node) if has_port => Some((Some(node), status)),
+        None if has_port && is_name && uri.scheme == Scheme::Sip => Some((None, status)),
+        _ => None,
+    }
 }
 
 /// Writes a list: ourselves with that status, then as many active nodes as a list may have, the first ones first.
@@ -120,7 +136,10 @@ mod tests {
         let list = read(b"garbage\r\n\r\nsip:nohost.invalid:5060;status=active\r\nsip:127.0.0.12:5060;status=bogus\r\n\
             sip:127.0.0.12:5060\r\nsip:127.0.0.12:0;status=active\nsip:127.0.0.12:5060;status=not_active");
         assert_eq!(list.nodes, [(node(12), Status::Pending)]);
-        assert_eq!(list.skipped, 5);
+        assert_eq!((list.skipped, list.names), (4, 1));
+        assert!(!list.is_garbage() && !read(b"").is_garbage());
+        assert!(!read(b"sip:nohost.invalid:5060;status=active\r\n").is_garbage());
+        assert!(read(b"garbage\r\n").is_garbage());
         let long = "sip:127.0.0.1:5060;status=active\n".repeat(1000);
         assert_eq!(read(long.as_bytes()).nodes.len(), MAX_READ);
     }

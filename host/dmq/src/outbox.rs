@@ -11,6 +11,7 @@
 //!
 //! Limits, for each member: [`MAX_PARCELS`], [`MAX_BYTES`]; beyond, [`Outbox::push`] refuses, and the caller sends all afresh later.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -70,7 +71,7 @@ pub struct Parcel {
     /// The channel.
     pub channel: Arc<str>,
     /// The type of the body.
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     /// Further header fields, each with its line end.
     pub extra: Arc<str>,
     /// The body, at most [`crate::envelope::MAX_BODY`] bytes.
@@ -328,7 +329,7 @@ impl Outbox {
                 id,
                 hops: parcel.hops,
                 user_agent: &self.manner.user_agent,
-                content_type: parcel.content_type,
+                content_type: &parcel.content_type,
                 extra: &parcel.extra,
                 body: &parcel.body,
             }

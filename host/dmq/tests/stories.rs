@@ -610,19 +610,18 @@ fn a_scripts_message_tells_what_came_back() {
     world.run_secs(2);
     let now = world.now_at(2);
     let bus = &mut world.at(2).bus;
-    let none = bus.send(now, Some(node(7)), "talk", "text/plain", "x".into());
-    assert_eq!(none, None, "no member");
+    let none = bus.send(now, 1, Some(node(7)), "talk", "text/plain", "x".into());
+    assert_eq!(none, 0, "no member");
     assert_eq!(
-        bus.send(now, None, "htable", "text/plain", "x".into()),
-        None,
+        bus.send(now, 2, None, "htable", "text/plain", "x".into()),
+        0,
         "not a script's channel"
     );
-    let unknown = bus
-        .send(now, None, "nochan", "text/plain", "x".into())
-        .unwrap();
+    let sent = bus.send(now, 3, None, "nochan", "text/plain", "x".into());
+    assert_eq!(sent, 1);
     world.run_secs(20);
     let answered = Event::Answered {
-        number: unknown,
+        number: 3,
         node: node(1),
         status: 404,
     };

@@ -16,6 +16,8 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::background::{Back, Background};
 use crate::config::EngineConfig;
+use crate::copies::Copies;
+use crate::dmq::teller::Teller;
 use crate::dmq::{self, Mailbox};
 use crate::erlang::post::Post;
 use crate::lane::{Lane, Mail};
@@ -150,6 +152,11 @@ impl Engine {
                 let parts = dmq::Parts {
                     sockets: senders,
                     lane: lane.clone(),
+                    teller: Teller {
+                        script: Arc::clone(script),
+                        lanes: lanes.iter().map(|lane| lane.post.clone()).collect(),
+                        keys: keys.clone(),
+                    },
                 };
                 Some((mailbox, dmq::start(config, parts)?))
             }
@@ -293,6 +300,7 @@ fn lane(parts: LaneParts) -> Result<Lane, StartError> {
         index: parts.index,
         net,
         resolver: Resolver::new(&parts.dns)?,
+        copies: Copies::new(Instant::now(), parts.transactions.timers.clone()),
         tm: Manager::new(Instant::now(), seed, parts.transactions),
         pool: Pool::new(Arc::clone(&parts.script)),
         script: parts.script,

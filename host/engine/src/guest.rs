@@ -12,9 +12,11 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use switchhook_dmq::envelope::Reply;
 use switchhook_script::{Event, Finished, Generation, GuestError, Outcome, Running};
 use switchhook_sip::transaction::{Key, ReplyId};
 
+use crate::dmq::teller;
 use crate::erlang::post::Answer;
 use crate::lane::Lane;
 use crate::relay::Relay;
@@ -41,6 +43,8 @@ pub(crate) enum Job {
     Told,
     /// A command of the script: its answer goes back.
     Command(Answer),
+    /// A message of a member of the bus: its answer goes back by this.
+    Bus(u64),
 }
 
 /// An event that waits for an instance.
@@ -210,7 +214,12 @@ impl Lane {
             Job::Request(request) if request.wants_transaction() => Some(self.open(now, request)?),
             Job::OnReply { key, .. } | Job::Failure { key, .. } => Some(*key),
             Job::Relay(relay) => relay.key(),
-            Job::Request(_) | Job::Reply | Job::Expired | Job::Told | Job::Command(_) => None,
+            Job::Request(_)
+            | Job::Reply
+            | Job::Expired
+            | Job::Told
+            | Job::Command(_)
+            | Job::Bus(_) => None,
         };
         self.busy(key);
         Some(job)
@@ -246,6 +255,7 @@ impl Lane {
             Job::Relay(relay) => self.relay_guest_done(now, relay, ended),
             Job::Expired | Job::Told => {}
             Job::Command(answer) => Self::command_done(&answer, ended),
+            Job::Bus(ticket) => self.answer_member(ticket, teller::answer(ended)),
         }
     }
 
@@ -264,6 +274,7 @@ impl Lane {
             Job::Relay(relay) => self.relay(now, relay),
             // A command's caller learns it from the answer's end of the channel.
             Job::Reply | Job::Expired | Job::Told | Job::Command(_) => {}
+            Job::Bus(ticket) => self.answer_member(ticket, Reply::FAILED),
         }
     }
 
@@ -296,7 +307,7 @@ impl Lane {
             Job::Request(request) => return request.generation.id().number(),
             Job::Relay(relay) => return relay.generation.id().number(),
             Job::OnReply { key, .. } | Job::Failure { key, .. } => *key,
-            Job::Reply | Job::Expired | Job::Told | Job::Command(_) => {
+            Job::Reply | Job::Expired | Job::Told | Job::Command(_) | Job::Bus(_) => {
                 return self.script.current().id().number();
             }
         };

@@ -30,6 +30,7 @@ use tokio::time::Sleep;
 use crate::background::{Back, Background};
 use crate::config::EngineLimits;
 use crate::context::Context;
+use crate::copies::Copies;
 use crate::dmq::Mailbox;
 use crate::erlang::post::Post;
 use crate::guest::{Done, Job, Waiting};
@@ -62,6 +63,8 @@ pub(crate) struct Lane {
     pub(crate) net: Net,
     pub(crate) resolver: Resolver,
     pub(crate) tm: Manager<Box<Context>>,
+    /// Copies of requests for other servers.
+    pub(crate) copies: Copies,
     pub(crate) script: Arc<Script>,
     pub(crate) services: Arc<Services>,
     /// What our listeners can send with.
@@ -146,6 +149,7 @@ impl Lane {
             self.read_letters(now);
             self.tm.on_timer(now);
             self.drain(now);
+            self.repeat_copies(now);
             self.net.flush(&mut self.events);
             // What could not be sent, and what followed from that.
             self.work();
@@ -169,8 +173,8 @@ impl Lane {
         if !self.waiting.is_empty() || !self.letters.is_empty() {
             due = now + RETRY;
         }
-        if let Some(deadline) = self.tm.deadline() {
-            due = due.min(deadline);
+        for deadline in [self.tm.deadline(), self.copies.deadline()] {
+            due = due.min(deadline.unwrap_or(due));
         }
         if !self.events.is_empty() {
             due = now;

@@ -146,9 +146,13 @@ impl Lane {
         }
         let Current { message, edits, .. } = &mut leg.current;
         let mark = &self.services.loop_key;
-        let branch = match id {
-            Some(id) => [id.as_str().as_bytes(), b".", &mark.mark(message).digits()].concat(),
-            None => mark.stateless_branch(message).into_bytes(),
+        let branch = match (id, way) {
+            (Some(id), _) => [id.as_str().as_bytes(), b".", &mark.mark(message).digits()].concat(),
+            (None, Way::Stateless(bare)) if bare.copy.is_some() => {
+                let number = bare.copy.unwrap_or_default();
+                self.copies.branch(number).into_bytes()
+            }
+            (None, _) => mark.stateless_branch(message).into_bytes(),
         };
         let from = came.unwrap_or(local);
         let written = Stamp {

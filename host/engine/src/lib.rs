@@ -14,6 +14,7 @@ mod background;
 mod command;
 mod config;
 mod context;
+mod copies;
 pub mod dmq;
 mod engine;
 mod erlang;

@@ -62,6 +62,8 @@ pub(crate) struct Bare {
     pub(crate) source: Source,
     pub(crate) request: Current,
     pub(crate) record_route: Option<String>,
+    /// The number of a copy that nobody upstream is told of.
+    pub(crate) copy: Option<u64>,
 }
 
 /// The relay, to go on with; `None` where something must be waited for and has it.
@@ -109,6 +111,7 @@ impl Relay {
                 source,
                 request,
                 record_route,
+                copy: None,
             })),
             order: Order::Parallel,
             targets: VecDeque::from([target]),
@@ -119,6 +122,21 @@ impl Relay {
             problem: None,
             attempt: Try::First,
         }
+    }
+
+    /// A copy for another server, of that number.
+    pub(crate) fn copy(
+        generation: Arc<Generation>,
+        source: Source,
+        request: Current,
+        next_hop: String,
+        number: u64,
+    ) -> Relay {
+        let mut relay = Relay::stateless(generation, source, request, Some(next_hop), None);
+        if let Way::Stateless(bare) = &mut relay.way {
+            bare.copy = Some(number);
+        }
+        relay
     }
 
     /// A branch on its way to its next address.
@@ -432,6 +450,10 @@ impl Lane {
     /// Every target is ready or left out: sends.
     fn dispatch(&mut self, now: Instant, mut relay: Relay) {
         match relay.way {
+            Way::Stateless(ref bare) if bare.copy.is_some() => {
+                let number = bare.copy.unwrap_or_default();
+                self.send_copy(now, number, relay.bare, relay.problem);
+            }
             Way::Stateless(bare) => match relay.bare.take() {
                 Some((destination, bytes)) => self.send(destination, bytes),
                 None => {

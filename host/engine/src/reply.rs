@@ -27,6 +27,9 @@ impl Lane {
             self.counters.dropped.count();
             return;
         }
+        if self.is_of_copy(now, &message) {
+            return;
+        }
         let generation = Arc::clone(self.pool.current());
         if generation.handles_replies() {
             let reply = Current::new(Arc::new(message), source);

@@ -276,6 +276,7 @@ impl Lane {
                         let _ = self.tm.cancel(now, key);
                     }
                 }
+                Decision::Replicate(to) => self.replicate(now, request, &event, to),
                 other => settings.take(other),
             }
         }
@@ -319,6 +320,25 @@ impl Lane {
             record_route,
         );
         self.relay(now, Box::new(relay));
+    }
+
+    /// Sends copies of a request to other servers.
+    fn replicate(&mut self, now: Instant, request: &Request, event: &Event, to: Vec<String>) {
+        let Some(current) = &event.request else {
+            return;
+        };
+        for next_hop in to {
+            let generation = Arc::clone(&request.generation);
+            let number = self.copies.number();
+            let relay = Relay::copy(
+                generation,
+                request.source,
+                current.clone(),
+                next_hop,
+                number,
+            );
+            self.relay(now, Box::new(relay));
+        }
     }
 
     /// Answers a request: without state where it can be, else through its transaction.
@@ -385,6 +405,7 @@ impl Settings {
             }
             Decision::Relay { .. }
             | Decision::Forward
+            | Decision::Replicate(_)
             | Decision::Respond(_)
             | Decision::Cancel => {}
         }

@@ -99,6 +99,14 @@ counters! {
         unresolved: "dns.unresolved",
         /// Requests that went to a further address of their target, because the one before failed.
         next_addresses: "relay.next_address",
+        /// Copies of requests sent to other servers.
+        copies: "copies.sent",
+        /// Copies of requests sent again.
+        copies_again: "copies.repeated",
+        /// Copies of requests that were refused.
+        copies_refused: "copies.refused",
+        /// Copies of requests that were never answered.
+        copies_lost: "copies.lost",
         /// Sends that failed.
         send_failed: "transport.failed",
         /// Contacts whose time was over.

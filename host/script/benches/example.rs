@@ -74,6 +74,7 @@ fn lane(auth: bool) -> (Arc<Script>, Pool) {
     own.add_domain("example.test");
     let services = Services {
         erlang: Default::default(),
+        dmq: Default::default(),
         own,
         loop_key: LoopKey::new([1, 2]),
         htables: Htables::new(Vec::new()),

@@ -39,6 +39,10 @@ pub enum Family {
     ErlangEvent,
     /// `rpc-route`.
     Rpc,
+    /// `dmq-route`, messages: the name is a channel's.
+    Dmq,
+    /// `dmq-route`, events: the name is the event's.
+    DmqEvent,
 }
 
 impl Family {
@@ -55,6 +59,8 @@ impl Family {
             Route::ErlangMessage { .. } => Self::Erlang,
             Route::ErlangEvent(_) => Self::ErlangEvent,
             Route::Command(_) => Self::Rpc,
+            Route::DmqMessage(_) => Self::Dmq,
+            Route::DmqEvent(_) => Self::DmqEvent,
         }
     }
 
@@ -70,6 +76,7 @@ impl Family {
             Self::Registrar => "registrar-route",
             Self::Erlang | Self::ErlangEvent => "erlang-route",
             Self::Rpc => "rpc-route",
+            Self::Dmq | Self::DmqEvent => "dmq-route",
         }
     }
 
@@ -83,6 +90,8 @@ impl Family {
                 | Self::Erlang
                 | Self::ErlangEvent
                 | Self::Rpc
+                | Self::Dmq
+                | Self::DmqEvent
         )
     }
 }
@@ -100,6 +109,8 @@ impl From<WitFamily> for Family {
             WitFamily::ErlangRoute => Self::Erlang,
             WitFamily::ErlangEvent => Self::ErlangEvent,
             WitFamily::RpcRoute => Self::Rpc,
+            WitFamily::DmqRoute => Self::Dmq,
+            WitFamily::DmqEvent => Self::DmqEvent,
         }
     }
 }
@@ -231,9 +242,10 @@ exported! {
     registrar: registrar_route;
     erlang: erlang_route;
     rpc: rpc_route;
+    dmq: dmq_route;
 }
 
-const FAMILIES: [Family; 10] = [
+const FAMILIES: [Family; 12] = [
     Family::Request,
     Family::Reply,
     Family::Onsend,
@@ -244,6 +256,8 @@ const FAMILIES: [Family; 10] = [
     Family::Erlang,
     Family::ErlangEvent,
     Family::Rpc,
+    Family::Dmq,
+    Family::DmqEvent,
 ];
 
 impl Exports {
@@ -259,6 +273,7 @@ impl Exports {
             Family::Registrar => self.registrar.is_some(),
             Family::Erlang | Family::ErlangEvent => self.erlang.is_some(),
             Family::Rpc => self.rpc.is_some(),
+            Family::Dmq | Family::DmqEvent => self.dmq.is_some(),
         }
     }
 }

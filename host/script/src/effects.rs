@@ -14,6 +14,7 @@ use switchhook_bindings::switchhook::script::rr::Routed;
 use switchhook_sip::flow::Source;
 use switchhook_sip::message::{EditError, Edits, Message, Position, Uri, View};
 
+use crate::dmq::DmqNode;
 use crate::erlang::ErlangNode;
 use crate::event::{Answer, HeaderField, Target};
 use crate::generation::GenerationId;
@@ -109,4 +110,6 @@ pub trait Effects: Send + Sync + 'static {
 
     /// The Erlang node, a part of this boundary that is a trait of its own; refused where the site has none.
     fn erlang(&self) -> Result<Arc<dyn ErlangNode>, Refusal>;
+    /// The place on a DMQ bus, in the same way.
+    fn dmq(&self) -> Result<Arc<dyn DmqNode>, Refusal>;
 }

@@ -13,6 +13,7 @@ use switchhook_sip::message::{Edits, Message as SipMessage, View};
 use switchhook_store::Vars;
 
 use crate::command::Invocation;
+use crate::dmq::{self, DmqEvent};
 use crate::erlang::{ErlangEvent, Message};
 
 /// Which handler of the script an event is for.
@@ -56,6 +57,10 @@ pub enum Route {
     ErlangEvent(Box<ErlangEvent>),
     /// `rpc-route.on-command`: a command of the script; its answer is left in it.
     Command(Box<Invocation>),
+    /// `dmq-route.on-message`: a message of a member of the bus; its answer is left in it.
+    DmqMessage(Box<dmq::Message>),
+    /// `dmq-route.on-event`: what became of a member or a message.
+    DmqEvent(Box<DmqEvent>),
 }
 
 impl Route {
@@ -71,6 +76,7 @@ impl Route {
             Self::ContactExpired(_) => "registrar-route",
             Self::ErlangMessage { .. } | Self::ErlangEvent(_) => "erlang-route",
             Self::Command(_) => "rpc-route",
+            Self::DmqMessage(_) | Self::DmqEvent(_) => "dmq-route",
         }
     }
 
@@ -88,6 +94,13 @@ impl Route {
                 ErlangEvent::Down(_) => "down",
             },
             Self::Command(invocation) => &invocation.name,
+            Self::DmqMessage(message) => &message.channel,
+            Self::DmqEvent(event) => match **event {
+                DmqEvent::PeerUp(_) => "peer-up",
+                DmqEvent::PeerDisabled(_) => "peer-disabled",
+                DmqEvent::PeerDown(_) => "peer-down",
+                DmqEvent::Answered(_) => "answered",
+            },
             _ => "",
         }
     }
@@ -188,6 +201,8 @@ pub enum Decision {
     },
     /// Send the request on without a transaction, to the next hop, the first Route or the request URI.
     Forward,
+    /// Send copies of the request to these next hops, and keep the answers.
+    Replicate(Vec<String>),
     /// Answer the request.
     Respond(Answer),
     /// Add Record-Route with these URI parameters (without the leading `;`; may be empty) when the request is sent.

@@ -57,6 +57,8 @@ interfaces! {
     Erlang "erlang";
     /// Commands of the script's own.
     Rpc "rpc";
+    /// The DMQ bus.
+    Dmq "dmq";
 }
 
 impl Interface {

@@ -14,6 +14,7 @@ use switchhook_bindings::switchhook::script::types::Outcome as WitOutcome;
 use crate::command::Fault;
 use crate::context::Context;
 use crate::contract::{Family, Handles};
+use crate::dmq;
 use crate::erlang;
 use crate::error::{GuestError, LoadError};
 use crate::event::{Event, Outcome, Route};
@@ -257,6 +258,29 @@ impl Instance {
                         invocation.answer = Some(answer);
                     }
                     Some(Ok(WitOutcome::Done))
+                }
+                None => None,
+            },
+            Route::DmqMessage(message) => match &handles.dmq {
+                Some(guest) => {
+                    let message = dmq::lowered(message);
+                    let answer = guest.call_on_message(&mut *store, &message).await?;
+                    Some(answer.map(|answer| {
+                        if let Some(event) = store.data_mut().try_event_mut()
+                            && let Route::DmqMessage(message) = &mut event.route
+                        {
+                            message.answer = Some(dmq::lifted(answer));
+                        }
+                        WitOutcome::Done
+                    }))
+                }
+                None => None,
+            },
+            Route::DmqEvent(event) => match &handles.dmq {
+                Some(guest) => {
+                    let event = event.clone();
+                    let done = guest.call_on_event(store, &event).await?;
+                    Some(done.map(|()| WitOutcome::Done))
                 }
                 None => None,
             },

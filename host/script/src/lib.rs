@@ -15,6 +15,7 @@ mod command;
 mod compile;
 mod context;
 mod contract;
+pub mod dmq;
 mod drive;
 mod effects;
 pub mod erlang;
@@ -38,6 +39,9 @@ mod ticker;
 
 /// The types of wit/ that cross this crate's border.
 pub mod wit {
+    pub use switchhook_bindings::exports::switchhook::script::dmq_route::{
+        Answered as DmqAnswered, Event as DmqEvent,
+    };
     pub use switchhook_bindings::exports::switchhook::script::erlang_route::{
         Down, Event as ErlangEvent, Exited, Kind as MessageKind, Lost,
     };

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use switchhook_sip::address::AddressText;
 use switchhook_sip::digest::{self, Realm};
-use switchhook_sip::flow::{Source, Transport};
+use switchhook_sip::flow::{FlowId, Source, Transport};
 use switchhook_sip::message::{EditError, Edits, Message, Uri, View};
 use switchhook_sip::{proxy, registrar};
 use switchhook_store::{Htable, HtableError, Locations, Value as Stored};
 
+use crate::dmq::DmqNode;
 use crate::effects::{Checked, Effects, OwnRoute, SaveResult, Scope};
 use crate::erlang::ErlangNode;
 use crate::event::{Answer, HeaderField, Target};
@@ -262,6 +263,12 @@ impl Effects for Live {
             unavailable("erlang: this host is no Erlang node; add [erlang] to switchhook.toml")
         })
     }
+
+    fn dmq(&self) -> Result<Arc<dyn DmqNode>, Refusal> {
+        self.0.dmq.get().map(Arc::clone).ok_or_else(|| {
+            unavailable("dmq: this host is on no DMQ bus; add [dmq] to switchhook.toml")
+        })
+    }
 }
 
 /// A stored contact as scripts see it.
@@ -287,8 +294,10 @@ fn target(binding: &registrar::Binding) -> Target {
     let path: Vec<String> = binding.path().map(text).collect();
     let uri = Uri::parse(binding.uri()).ok();
     // RFC 5626 5.3: an outbound contact is reached by its flow alone. So is a browser, which no address leads to.
-    let by_flow = path.is_empty()
-        && (binding.reg_id() > 0 || matches!(received.transport, Transport::Ws | Transport::Wss));
+    let outbound =
+        binding.reg_id() > 0 || matches!(received.transport, Transport::Ws | Transport::Wss);
+    // One that registered at another server has no flow here: its address is all there is.
+    let by_flow = path.is_empty() && outbound && received.flow != FlowId::NONE;
     // A private address in the contact is no use behind a NAT: send to where the REGISTER came from.
     let behind_nat = path.is_empty()
         && uri

@@ -9,6 +9,7 @@ use switchhook_sip::proxy::{LoopKey, Own};
 use switchhook_sip::registrar;
 use switchhook_store::{Htables, Locations};
 
+use crate::dmq::DmqNode;
 use crate::erlang::ErlangNode;
 
 /// See the module's header. Everything in it is safe from every lane.
@@ -29,6 +30,8 @@ pub struct Services {
     pub users: Box<dyn Users + Send + Sync>,
     /// The Erlang node, set once it runs; empty where the site has none.
     pub erlang: OnceLock<Arc<dyn ErlangNode>>,
+    /// The place on a DMQ bus; empty where the site has none.
+    pub dmq: OnceLock<Arc<dyn DmqNode>>,
     /// The clock of all of these; `Instant::now` but in tests.
     pub clock: fn() -> Instant,
 }

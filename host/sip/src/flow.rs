@@ -87,6 +87,9 @@ impl fmt::Display for Transport {
 pub struct FlowId(u64);
 
 impl FlowId {
+    /// No flow of this host: of what came in through another one. The network never gives this number.
+    pub const NONE: Self = Self(u64::MAX);
+
     /// Wraps the network's number.
     pub const fn new(number: u64) -> Self {
         Self(number)

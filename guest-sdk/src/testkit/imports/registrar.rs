@@ -4,7 +4,7 @@ use switchhook_sip::message::HeaderId;
 
 pub use crate::bindings::switchhook::script::registrar::{Binding, Saved};
 use crate::host::tm::Target;
-use crate::host::types::{Error, Header};
+use crate::host::types::{Endpoint, Error, Header};
 use crate::nameaddr::NameAddr;
 use crate::routes::Family;
 use crate::testkit::message::text;
@@ -13,6 +13,14 @@ use crate::testkit::world::{
 };
 
 pub(crate) fn save(table: &str) -> Result<Saved, Error> {
+    save_from(table, None)
+}
+
+pub(crate) fn save_received(table: &str, received: Endpoint) -> Result<Saved, Error> {
+    save_from(table, Some(received))
+}
+
+fn save_from(table: &str, received: Option<Endpoint>) -> Result<Saved, Error> {
     known(table)?;
     world(|world| {
         let event = match &world.event {
@@ -26,7 +34,10 @@ pub(crate) fn save(table: &str) -> Result<Saved, Error> {
         let asked = asked.and_then(Result::ok).unwrap_or(3600);
         let contacts: Vec<Binding> = request
             .values(HeaderId::Contact)
-            .map(|value| binding(event, &aor, &text(value), asked))
+            .map(|value| Binding {
+                received: received.unwrap_or(event.source),
+                ..binding(event, &aor, &text(value), asked)
+            })
             .collect();
 
         let kept = world.locations.entry((table.to_owned(), aor)).or_default();

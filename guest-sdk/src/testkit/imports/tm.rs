@@ -28,6 +28,21 @@ pub(crate) fn forward() -> Result<(), Error> {
     })
 }
 
+pub(crate) fn replicate(to: &[String]) -> Result<(), Error> {
+    event_of(&[Family::RequestRoute], |event| {
+        let method = event.request.method().as_str().to_owned();
+        if ["INVITE", "ACK", "CANCEL"].contains(&method.as_str()) {
+            return Err(invalid(format!(
+                "replicate: no copies are sent of {method}"
+            )));
+        }
+        to.iter()
+            .try_for_each(|hop| Uri::parse(hop).map(drop).map_err(invalid))?;
+        event.decided.push(Decision::Replicate(to.to_vec()));
+        Ok(())
+    })
+}
+
 pub(crate) fn add_target(target: &Target) -> Result<(), Error> {
     sound(target)?;
     event_of(DECIDING, |event| {

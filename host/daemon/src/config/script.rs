@@ -63,6 +63,8 @@ pub(crate) enum Grant {
     Erlang,
     /// Commands of one's own, for the admin socket and Erlang.
     Rpc,
+    /// The DMQ bus: its members, and messages to them.
+    Dmq,
 }
 
 impl Grant {
@@ -81,6 +83,7 @@ impl Grant {
             Self::Htable => Interface::Htable,
             Self::Erlang => Interface::Erlang,
             Self::Rpc => Interface::Rpc,
+            Self::Dmq => Interface::Dmq,
         }
     }
 }

@@ -147,6 +147,7 @@ fn services(loaded: &Loaded, users: &Arc<SharedUsers>, locals: &[Local]) -> Resu
     let registrar = &config.registrar;
     Ok(Services {
         erlang: Default::default(),
+        dmq: Default::default(),
         own,
         loop_key: loop_key()?,
         htables: htables(&config.htable, now)?,

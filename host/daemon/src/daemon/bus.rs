@@ -8,9 +8,10 @@ use std::sync::Arc;
 use switchhook_dmq::own::auth::{Key, KeyError, Keyring};
 use switchhook_dmq::own::version::NodeId;
 use switchhook_dmq::{Config, Node, own};
-use switchhook_engine::dmq::{Aors, DmqConfig, Mailbox, Seat, Tables};
+use switchhook_engine::dmq::{Aors, DmqConfig, Face, Mailbox, Seat, Tables};
 use switchhook_net::Local;
 use switchhook_script::Services;
+use switchhook_script::dmq::DmqNode;
 
 /// A place on the bus, taken before the tables are shared: they tell what is written into them.
 pub(super) struct Place {
@@ -41,6 +42,9 @@ pub(super) fn take(loaded: &Loaded, services: &mut Services) -> Result<Option<Pl
     {
         table.watch(mailbox.watch_contacts(aors.clone()));
     }
+    let face: Arc<dyn DmqNode> = Face::new(mailbox.clone());
+    // The services are new: nothing has been set.
+    let _ = services.dmq.set(face);
     Ok(Some(Place {
         mailbox,
         seat,
@@ -83,6 +87,7 @@ impl Place {
         bus.allow = dmq.allow.iter().map(|range| range.1).collect();
         bus.tables = htables.clone();
         bus.contacts = dmq.location.is_some();
+        bus.scripts = true;
         (bus.ping, bus.timeout) = (dmq.ping.0, dmq.timeout.0);
         bus.server = loaded.config.sip.server.as_str().into();
         bus.own_nodes = Some(own_nodes(loaded, dmq, NodeId::new(*life))?);

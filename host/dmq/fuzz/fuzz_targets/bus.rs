@@ -58,7 +58,7 @@ fuzz_target!(|data: &[u8]| {
     config.tables = ["ht".into()].into();
     config.contacts = true;
     config.dialogs = true;
-    config.channels = ["talk".into()].into();
+    config.scripts = true;
     let mut now = Now {
         at: Instant::now(),
         unix_ms: 1_795_252_740_000,

@@ -169,7 +169,7 @@ impl Bus {
         let body = self.list(own);
         let parcel = Parcel {
             channel: self.name(CHANNEL),
-            content_type: list::CONTENT_TYPE,
+            content_type: list::CONTENT_TYPE.into(),
             extra: self.own_fields(now, node, CHANNEL, &body),
             body,
             keys: Keys::None,
@@ -339,7 +339,7 @@ impl Bus {
         for (channel, body) in asks {
             let parcel = Parcel {
                 channel: self.name(channel),
-                content_type: crate::envelope::JSON,
+                content_type: crate::envelope::JSON.into(),
                 extra: self.name(""),
                 body: body.into(),
                 keys: Keys::None,

@@ -33,6 +33,8 @@ use crate::stores::Stores;
 use crate::tombs::Tombs;
 use sync::Syncs;
 
+pub use tell::is_channel;
+
 /// The most requests that wait for a script's answer.
 pub(crate) const MAX_ASKED: usize = 4096;
 /// How long a script may take over one; then it is answered 500.

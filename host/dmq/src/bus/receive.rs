@@ -5,7 +5,7 @@ use std::sync::Arc;
 use switchhook_sip::flow::Source;
 use switchhook_sip::message::Message;
 
-use super::{Asked, Bus, Event, MAX_ASKED, Output, PATIENCE, life};
+use super::{Asked, Bus, Event, MAX_ASKED, Output, PATIENCE, life, tell};
 use crate::envelope::{Reply, Request, Unreadable};
 use crate::list::{self, Status};
 use crate::node::Now;
@@ -154,6 +154,7 @@ impl Bus {
             self.heard_ours(now, from, life);
         }
         Some(match request.channel {
+            life::CHANNEL if list::read(request.body).is_garbage() => Reply::BAD,
             life::CHANNEL => {
                 if !goodbye {
                     self.heard(now, from);
@@ -172,7 +173,7 @@ impl Bus {
             htable::CHANNEL => self.htable(now, from, request.body, stores),
             usrloc::CHANNEL if self.config.contacts => self.usrloc(now, from, request.body, stores),
             dialog::CHANNEL if self.config.dialogs => self.dialog(now, from, request.body, stores),
-            other if self.config.channels.contains(other) => {
+            other if self.config.scripts && tell::is_channel(other) => {
                 return self.ask_script(now, source, request, (id, signed));
             }
             _ => Reply::UNKNOWN,

@@ -154,7 +154,7 @@ impl Bus {
     ) -> Parcel {
         Parcel {
             channel: self.name(channel),
-            content_type: crate::envelope::JSON,
+            content_type: crate::envelope::JSON.into(),
             extra: self.name(""),
             body: body.into(),
             keys,
@@ -165,49 +165,49 @@ impl Bus {
         }
     }
 
-    /// Sends a script's message to one member, or with `None` to all that answer; gives the number that its answers come with.
-    /// `None` where nobody is there or the message is too long.
+    /// Sends a script's message to one member, or with `None` to all that answer; the answers come with the caller's number. Tells to
+    /// how many it is queued: to none where nobody is there, the message is too long or the channel is no script's.
     pub fn send(
         &mut self,
         now: Now,
+        number: u64,
         to: Option<Node>,
         channel: &str,
-        content_type: &'static str,
+        content_type: &str,
         body: Bytes,
-    ) -> Option<u64> {
+    ) -> usize {
         if body.len() > MAX_BODY || !is_channel(channel) {
-            return None;
+            return 0;
         }
         let active = self.members.active().map(|member| member.node);
         let nodes: Vec<_> = active
             .filter(|node| to.is_none_or(|to| to == *node))
             .collect();
-        self.serial += 1;
         let parcel = Parcel {
             channel: self.name(channel),
-            content_type,
+            content_type: content_type.to_owned().into(),
             extra: self.name(""),
             body,
             keys: Keys::None,
             whole: false,
             urgent: false,
             hops: 1,
-            tag: Tag::Message(self.serial),
+            tag: Tag::Message(number),
         };
-        let mut sent = false;
+        let mut sent = 0;
         for node in nodes {
             let parcel = Parcel {
                 extra: self.own_fields(now, node, channel, &parcel.body),
                 ..parcel.clone()
             };
-            sent |= self.outbox.push(now.at, node, parcel).is_ok();
+            sent += usize::from(self.outbox.push(now.at, node, parcel).is_ok());
         }
-        sent.then_some(self.serial)
+        sent
     }
 }
 
-/// Whether a script may send on that channel: a name of its own, of characters that a URI's user takes as they are.
-fn is_channel(name: &str) -> bool {
+/// Whether a channel may be a script's: a name of its own, of characters that a URI's user takes as they are.
+pub fn is_channel(name: &str) -> bool {
     let own = ![
         super::life::CHANNEL,
         htable::CHANNEL,

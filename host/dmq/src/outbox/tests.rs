@@ -22,7 +22,7 @@ fn outbox() -> Outbox {
 fn parcel(keys: &[u64], body: &str) -> Parcel {
     Parcel {
         channel: "htable".into(),
-        content_type: "application/json",
+        content_type: "application/json".into(),
         extra: "".into(),
         body: Bytes::copy_from_slice(body.as_bytes()),
         keys: Keys::Some(keys.into()),

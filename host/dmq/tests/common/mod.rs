@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use switchhook_dmq::dialog::{self, Dialog};
+use switchhook_dmq::envelope::Reply;
 use switchhook_dmq::htable::{self, Action, Item, Of, Value};
 use switchhook_dmq::own;
 use switchhook_dmq::own::auth::{Key, Keyring};
@@ -230,7 +231,7 @@ impl World {
         config.tables = ["ht".into()].into();
         config.contacts = true;
         config.dialogs = true;
-        config.channels = ["talk".into()].into();
+        config.scripts = true;
         self.start_with(config)
     }
 
@@ -246,7 +247,7 @@ impl World {
         config.allow = vec!["127.0.0.0/24".parse().unwrap()];
         config.tables = ["ht".into()].into();
         config.contacts = true;
-        config.channels = ["talk".into()].into();
+        config.scripts = true;
         config.own_nodes = Some(own::Config {
             keys: (!keys.is_empty()).then(|| Keyring::new(keys).unwrap()),
             ..own::Config::new(life)
@@ -350,14 +351,23 @@ impl World {
         }
     }
 
+    fn at_node(&mut self, node: Node) -> &mut Own {
+        self.nodes.get_mut(&node).unwrap()
+    }
+
     fn collect(&mut self, node: Node) {
-        while let Some(output) = self.nodes.get_mut(&node).unwrap().bus.poll() {
+        while let Some(output) = self.at_node(node).bus.poll() {
             match output {
                 Output::Send { destination, bytes } => {
                     assert!(bytes.len() < 32_767, "a message that Kamailio drops");
                     self.send(node, Node::udp(destination.remote), bytes);
                 }
-                Output::Event(event) => self.nodes.get_mut(&node).unwrap().events.push(event),
+                Output::Event(Event::Message {
+                    ticket, channel, ..
+                }) if &*channel != "talk" => {
+                    self.at_node(node).bus.answer(ticket, &Reply::UNKNOWN);
+                }
+                Output::Event(event) => self.at_node(node).events.push(event),
             }
         }
     }

@@ -1,12 +1,14 @@
 //! The way to the bus's thread, from lanes, tables and the admin socket.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use switchhook_dmq::envelope::Reply;
 use switchhook_dmq::htable::Action;
-use switchhook_dmq::{Bus, Change, Now, envelope, usrloc};
+use switchhook_dmq::members::{Kind, State};
+use switchhook_dmq::{Bus, Change, Node, Now, envelope, usrloc};
 use switchhook_sip::flow::Source;
 use switchhook_sip::message::Message;
 use switchhook_store::htable::{Watch, Written};
@@ -41,12 +43,39 @@ pub struct Mailbox {
     inputs: SyncSender<Input>,
     /// Changes were lost because the queue was full.
     lost: Arc<AtomicBool>,
+    /// Who is on the bus, as lanes see it.
+    view: Arc<RwLock<Arc<View>>>,
+}
+
+/// Who is on the bus, as it was a moment ago.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct View {
+    /// Our own address; none before the bus has begun.
+    pub(super) own: Option<Node>,
+    /// The members, in the order of their addresses.
+    pub(super) members: Vec<(Node, State, Kind)>,
 }
 
 /// The other end: where the bus's thread sits.
 pub struct Seat {
     pub(super) inputs: Receiver<Input>,
     pub(super) lost: Arc<AtomicBool>,
+    pub(super) view: Arc<RwLock<Arc<View>>>,
+}
+
+impl Seat {
+    /// Has lanes see who is on the bus.
+    pub(super) fn show(&self, bus: &Bus) {
+        let members = bus.members().iter();
+        let view = View {
+            own: Some(bus.config().own),
+            members: members.map(|m| (m.node, m.state, m.kind)).collect(),
+        };
+        let seen = Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner));
+        if *seen != view {
+            *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        }
+    }
 }
 
 /// Both clocks.
@@ -65,11 +94,31 @@ impl Mailbox {
     pub fn new() -> (Self, Seat) {
         let (sender, inputs) = sync_channel(QUEUE);
         let lost = Arc::new(AtomicBool::new(false));
+        let view = Arc::default();
         let mailbox = Self {
             inputs: sender,
             lost: Arc::clone(&lost),
+            view: Arc::clone(&view),
         };
-        (mailbox, Seat { inputs, lost })
+        (mailbox, Seat { inputs, lost, view })
+    }
+
+    /// Who is on the bus.
+    pub(super) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Does something with the bus, later. `false` where too much waits for it. Never blocks.
+    pub(super) fn post(&self, act: impl FnOnce(&mut Bus, Now) + Send + 'static) -> bool {
+        self.inputs.try_send(Input::Do(Box::new(act))).is_ok()
+    }
+
+    /// Answers a member's message, if it still waits.
+    pub(crate) fn answer(&self, ticket: u64, reply: Reply) {
+        // Where too much waits, the bus answers 500 by itself.
+        self.post(move |bus, _| {
+            bus.answer(ticket, &reply);
+        });
     }
 
     /// Takes a message if it is the bus's, or gives it back. One for which there is no room is dropped.

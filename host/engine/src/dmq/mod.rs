@@ -8,9 +8,11 @@
 //! Bounds: [`QUEUE`] inputs wait for the thread. A message beyond is dropped, as by a full socket: its sender repeats it. A change
 //! beyond is not told alone: all members are told everything instead.
 
+mod face;
 mod mailbox;
 mod post;
 mod tables;
+pub(crate) mod teller;
 mod thread;
 mod wire;
 
@@ -18,6 +20,7 @@ use std::sync::Arc;
 
 use switchhook_dmq::Config;
 
+pub use face::Face;
 pub use mailbox::{Gone, Mailbox, Seat};
 pub use tables::Tables;
 pub(crate) use thread::{Parts, start};

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::mailbox::{Input, now};
 use super::post::Post;
+use super::teller::Teller;
 use super::{DmqConfig, Seat, Tables};
 use crate::lane::Mail;
 
@@ -25,6 +26,8 @@ const GOODBYE: Duration = Duration::from_millis(500);
 pub(crate) struct Parts {
     pub(crate) sockets: Vec<(SocketAddr, UdpSocket)>,
     pub(crate) lane: mpsc::Sender<Mail>,
+    /// What scripts are told goes here.
+    pub(crate) teller: Teller,
 }
 
 struct Worker {
@@ -32,6 +35,7 @@ struct Worker {
     tables: std::sync::Arc<Tables>,
     seat: Seat,
     post: Post,
+    teller: Teller,
     /// When to end, once told to.
     end: Option<Instant>,
 }
@@ -49,6 +53,7 @@ pub(crate) fn start(config: DmqConfig, parts: Parts) -> std::io::Result<JoinHand
             sockets: parts.sockets,
             lane: parts.lane,
         },
+        teller: parts.teller,
         end: None,
     };
     let thread = std::thread::Builder::new().name("switchhook-dmq".to_owned());
@@ -85,6 +90,7 @@ impl Worker {
             }
             self.bus.on_timer(now, &mut &*self.tables);
             self.send();
+            self.seat.show(&self.bus);
             if self.end.is_some_and(|end| end <= Instant::now()) {
                 return;
             }
@@ -112,7 +118,14 @@ impl Worker {
         while let Some(output) = self.bus.poll() {
             match output {
                 Output::Send { destination, bytes } => self.post.send(destination, bytes),
-                Output::Event(event) => tell(&event),
+                Output::Event(event) => {
+                    // A script that is told of a member finds it.
+                    self.seat.show(&self.bus);
+                    note(&event);
+                    if let Some((ticket, reply)) = self.teller.tell(event) {
+                        self.bus.answer(ticket, &reply);
+                    }
+                }
             }
         }
         // Everybody has taken note: no need to wait.
@@ -122,7 +135,7 @@ impl Worker {
     }
 }
 
-fn tell(event: &Event) {
+fn note(event: &Event) {
     match event {
         Event::Up(node) => tracing::info!(%node, "bus member up"),
         Event::Disabled(node) => tracing::warn!(%node, "bus member disabled"),

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use switchhook_dmq::Now;
 use switchhook_dmq::htable::Value;
-use switchhook_dmq::usrloc::{ALL_METHODS, Contact};
+use switchhook_dmq::usrloc::Contact;
 use switchhook_sip::flow::{FlowId, Source, Transport};
 use switchhook_sip::message::{Uri, host_ip};
-use switchhook_sip::registrar::{Binding, Parts, canonical};
+use switchhook_sip::registrar::{Binding, Marks, Parts, canonical};
 use switchhook_store::Value as Stored;
 
 /// How addresses of record are written on the bus: `alice` for those of one domain, `alice@other.test` for those of others.
@@ -81,6 +81,7 @@ pub(super) fn to_wire(now: Now, aors: &Aors, aor: &str, binding: &Binding) -> Co
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let from = binding.received();
     let ruid = name(aor, binding);
+    let marks = binding.marks();
     Contact {
         aor: aors.to_wire(aor),
         ruid,
@@ -93,16 +94,16 @@ pub(super) fn to_wire(now: Now, aors: &Aors, aor: &str, binding: &Binding) -> Co
         instance: text(binding.instance()),
         expires: now.unix() + u64::from(binding.remaining(now.at)),
         cseq: binding.cseq(),
-        flags: 0,
-        cflags: 0,
+        flags: marks.flags,
+        cflags: marks.branch_flags,
         q: match binding.q() {
             1000 => -1,
             q => q.into(),
         },
         last_modified: unix_of(now, binding.modified()),
-        methods: ALL_METHODS,
+        methods: marks.methods,
         reg_id: binding.reg_id(),
-        server_id: 0,
+        server_id: marks.server,
     }
 }
 
@@ -161,6 +162,12 @@ pub(super) fn from_wire(now: Now, contact: &Contact, behind: i64) -> Option<Bind
         modified: instant_of(now, contact.last_modified.saturating_add_signed(behind)),
         expires: now.at + contact.left(now, behind),
         received: source(contact, &uri),
+        marks: Marks {
+            flags: contact.flags,
+            branch_flags: contact.cflags,
+            methods: contact.methods,
+            server: contact.server_id,
+        },
     })
 }
 
@@ -185,7 +192,7 @@ fn source(contact: &Contact, uri: &Uri<'_>) -> Source {
         transport,
         remote,
         local: socket(&contact.sock).unwrap_or(SocketAddr::new(nowhere, 0)),
-        flow: FlowId::new(u64::MAX),
+        flow: FlowId::NONE,
     }
 }
 
@@ -237,13 +244,13 @@ mod tests {
             instance: "<urn:uuid:0>".into(),
             expires: 1_795_253_344,
             cseq: 1,
-            flags: 0,
-            cflags: 0,
+            flags: 2,
+            cflags: 64,
             q: 500,
             last_modified: 1_795_252_740,
-            methods: ALL_METHODS,
+            methods: 0x1fff,
             reg_id: 1,
-            server_id: 0,
+            server_id: 3,
         };
         let aors = Aors {
             domain: "example.test".into(),

@@ -7,6 +7,7 @@ use std::sync::mpsc::SyncSender;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use switchhook_dmq::envelope::Reply;
 use switchhook_script::{Event, Fault, Invocation, Route};
 
 use crate::guest::{Ended, Job};
@@ -21,6 +22,8 @@ pub(crate) enum Post {
     Event(Box<Event>),
     /// A command of the script, and where its answer goes.
     Command(Box<Invocation>, Answer),
+    /// A message of a member of the bus, and what its answer is given by.
+    Bus(Box<Event>, u64),
 }
 
 /// Where a command's answer goes.
@@ -58,6 +61,7 @@ impl Lane {
                 let event = Event::new(Route::Command(invocation), None, None);
                 (event, Job::Command(answer))
             }
+            Post::Bus(event, ticket) => (event, Job::Bus(ticket)),
         };
         let generation = self.script.current();
         if !generation.handles(&event.route) {
@@ -66,6 +70,9 @@ impl Lane {
                 name = event.route.name(),
                 "no handler"
             );
+            if let Job::Bus(ticket) = job {
+                self.answer_member(ticket, Reply::UNKNOWN);
+            }
             return None;
         }
         let (job, event) = self.try_call(now, &generation, event, job)?;
@@ -74,7 +81,15 @@ impl Lane {
                 Route::Command(invocation) => Some(Post::Command(invocation, answer)),
                 _ => None,
             },
+            (Job::Bus(ticket), event) => Some(Post::Bus(event, ticket)),
             (_, event) => Some(Post::Event(event)),
+        }
+    }
+
+    /// Gives a message of a member of the bus its answer.
+    pub(crate) fn answer_member(&self, ticket: u64, reply: Reply) {
+        if let Some(dmq) = &self.dmq {
+            dmq.answer(ticket, reply);
         }
     }
 

@@ -198,6 +198,7 @@ impl Site {
 fn services(own: Own) -> Services {
     Services {
         erlang: Default::default(),
+        dmq: Default::default(),
         own,
         loop_key: LoopKey::new([1, 2]),
         htables: Htables::new([]),

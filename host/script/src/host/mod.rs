@@ -5,6 +5,7 @@
 //! room for an error, and there is no message to read at all, it traps with the same words.
 
 mod auth;
+mod dmq;
 mod erlang;
 mod htable;
 mod log;
@@ -50,6 +51,7 @@ pub(crate) fn link(linker: &mut Linker<Context>, grants: Grants) -> Result<()> {
             Interface::Htable => add!(htable),
             Interface::Erlang => add!(erlang),
             Interface::Rpc => add!(rpc),
+            Interface::Dmq => add!(dmq),
         }
     }
     Ok(())

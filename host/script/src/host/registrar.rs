@@ -1,11 +1,13 @@
 //! `registrar`: the location service, behind the effects.
 
 use switchhook_bindings::switchhook::script::registrar::{Binding, Host, Saved};
+use switchhook_bindings::switchhook::script::types::Endpoint;
+use switchhook_sip::flow::{FlowId, Source};
 use switchhook_sip::message::{Method, Uri};
 use wasmtime::Result;
 
 use super::Answered;
-use super::text::uri;
+use super::text::{address, transport, uri};
 use crate::context::Context;
 use crate::effects::Effects;
 use crate::event::{Decision, Event, Route};
@@ -14,31 +16,19 @@ use crate::refusal::{Refusal, invalid, not_here};
 impl Host for Context {
     fn save(&mut self, table: String) -> Answered<Saved> {
         self.enter(table.len())?;
-        let generation = self.generation().clone();
-        let result = self.event("registrar.save").and_then(|event| {
-            let register = match (&event.route, &event.request) {
-                (Route::Request, Some(current)) => current,
-                _ => return Err(not_here("registrar.save", event.here(), "request routes")),
-            };
-            let method = register.message.method();
-            if method != Method::Register {
-                return Err(invalid(format!(
-                    "registrar.save: expected a REGISTER, got {}",
-                    method.as_str()
-                )));
-            }
-            generation
-                .effects()
-                .save(&table, register.view(), &register.source)
-        });
-        match result {
-            Ok(result) => {
-                let decided =
-                    self.decide("registrar.save", |_| Ok(Decision::Respond(result.answer)));
-                Ok(decided.map(|()| result.saved))
-            }
-            Err(refusal) => Ok(Err(refusal)),
-        }
+        Ok(self.register("registrar.save", &table, |came| came))
+    }
+
+    fn save_received(&mut self, table: String, received: Endpoint) -> Answered<Saved> {
+        self.enter(table.len())?;
+        // The phone's connection, if it has one, is the other server's.
+        let phone = |came: Source| Source {
+            transport: transport(received.transport),
+            remote: address(&received),
+            local: came.local,
+            flow: FlowId::NONE,
+        };
+        Ok(self.register("registrar.save-received", &table, phone))
     }
 
     fn lookup(&mut self, table: String, address: String) -> Answered<u32> {
@@ -78,6 +68,32 @@ impl Host for Context {
 }
 
 impl Context {
+    /// Carries the current REGISTER out as one that came from there, and answers it.
+    fn register(
+        &mut self,
+        function: &'static str,
+        table: &str,
+        from: impl FnOnce(Source) -> Source,
+    ) -> Result<Saved, Refusal> {
+        let generation = self.generation().clone();
+        let event = self.event(function)?;
+        let register = match (&event.route, &event.request) {
+            (Route::Request, Some(current)) => current,
+            _ => return Err(not_here(function, event.here(), "request routes")),
+        };
+        let method = register.message.method();
+        if method != Method::Register {
+            return Err(invalid(format!(
+                "{function}: expected a REGISTER, got {}",
+                method.as_str()
+            )));
+        }
+        let source = from(register.source);
+        let result = generation.effects().save(table, register.view(), &source)?;
+        self.decide(function, |_| Ok(Decision::Respond(result.answer)))?;
+        Ok(result.saved)
+    }
+
     fn with_uri<T>(
         &self,
         text: &str,

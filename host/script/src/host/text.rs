@@ -1,6 +1,6 @@
 //! Between the bytes of messages and the strings of guests, and what several interfaces read and write in messages.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use switchhook_bindings::switchhook::script::types::{
     Edit, Endpoint, Header, IpAddress, Snapshot, Transport as WitTransport,
@@ -22,7 +22,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
 }
 
 /// A socket address as an endpoint.
-pub(crate) fn endpoint(transport: Transport, address: std::net::SocketAddr) -> Endpoint {
+pub(crate) fn endpoint(transport: Transport, address: SocketAddr) -> Endpoint {
     let ip = match address.ip() {
         IpAddr::V4(v4) => IpAddress::V4(v4.to_bits()),
         IpAddr::V6(v6) => {
@@ -41,6 +41,29 @@ pub(crate) fn endpoint(transport: Transport, address: std::net::SocketAddr) -> E
         transport,
         address: ip,
         port: address.port(),
+    }
+}
+
+/// The socket address of an endpoint.
+pub(super) fn address(endpoint: &Endpoint) -> SocketAddr {
+    let ip = match endpoint.address {
+        IpAddress::V4(bits) => IpAddr::V4(Ipv4Addr::from_bits(bits)),
+        IpAddress::V6((high, low)) => {
+            let bits = (u128::from(high) << 64) | u128::from(low);
+            IpAddr::V6(Ipv6Addr::from_bits(bits))
+        }
+    };
+    SocketAddr::new(ip, endpoint.port)
+}
+
+/// A guest's transport.
+pub(super) fn transport(transport: WitTransport) -> Transport {
+    match transport {
+        WitTransport::Udp => Transport::Udp,
+        WitTransport::Tcp => Transport::Tcp,
+        WitTransport::Tls => Transport::Tls,
+        WitTransport::Ws => Transport::Ws,
+        WitTransport::Wss => Transport::Wss,
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use switchhook_bindings::switchhook::script::tm::{Host, Order as WitOrder, Target as WitTarget};
 use switchhook_bindings::switchhook::script::types::{Body as WitBody, Header};
 use switchhook_sip::flow::FlowId;
-use switchhook_sip::message::is_token;
+use switchhook_sip::message::{Method, is_token};
 use wasmtime::Result;
 
 use super::Answered;
@@ -17,6 +17,8 @@ use crate::refusal::{Refusal, invalid, limit, not_found, not_here};
 
 /// More targets than any call needs.
 const MAX_TARGETS: usize = 64;
+/// The most copies that one call sends: the most members of a bus.
+const MAX_COPIES: usize = 256;
 /// More decisions than any route makes.
 const MAX_DECISIONS: usize = 256;
 /// The longest time that a route may set, a day in milliseconds.
@@ -68,6 +70,11 @@ impl Host for Context {
             )));
         }
         Ok(self.decide("tm.forward", |_| Ok(Decision::Forward)))
+    }
+
+    fn replicate(&mut self, to: Vec<String>) -> Answered<()> {
+        self.enter(to.iter().map(String::len).sum())?;
+        Ok(self.copies("tm.replicate", to))
     }
 
     fn add_target(&mut self, target: WitTarget) -> Answered<()> {
@@ -203,6 +210,32 @@ impl Context {
         push(event, decision)
     }
 
+    /// Copies of the request to these next hops.
+    pub(super) fn copies(
+        &mut self,
+        function: &'static str,
+        to: Vec<String>,
+    ) -> Result<(), Refusal> {
+        let event = self.event(function)?;
+        let (Route::Request, Some(current)) = (&event.route, &event.request) else {
+            return Err(not_here(function, event.here(), "request routes"));
+        };
+        let method = current.message.method();
+        if matches!(method, Method::Invite | Method::Ack | Method::Cancel) {
+            return Err(invalid(format!(
+                "{function}: expected a request that is no INVITE, ACK or CANCEL, got {}",
+                method.as_str()
+            )));
+        }
+        if to.len() > MAX_COPIES {
+            return Err(limit(format!(
+                "{function}: expected at most {MAX_COPIES} copies"
+            )));
+        }
+        to.iter().try_for_each(|hop| uri(hop).map(drop))?;
+        push(event, Decision::Replicate(to))
+    }
+
     fn arm(
         &mut self,
         function: &'static str,
@@ -262,7 +295,7 @@ fn answer(
             "tm.reply: expected a status of 101 to 699, got {status}"
         )));
     }
-    line("the reason phrase", &reason)?;
+    line("tm.reply: the reason phrase", &reason)?;
     for header in &headers {
         if !is_token(header.name.as_bytes()) {
             return Err(invalid(format!(
@@ -275,10 +308,10 @@ fn answer(
                 "tm.reply: Content-Length follows the body; it is not given",
             ));
         }
-        line(&header.name, &header.value)?;
+        line(&format!("tm.reply: {}", header.name), &header.value)?;
     }
     if let Some(body) = &body {
-        line("the content type", &body.content_type)?;
+        line("tm.reply: the content type", &body.content_type)?;
     }
     let fields = headers.into_iter();
     Ok(Answer {
@@ -298,13 +331,13 @@ fn answer(
 }
 
 /// Refuses text that would end its line.
-fn line(what: &str, text: &str) -> Result<(), Refusal> {
+pub(super) fn line(what: &str, text: &str) -> Result<(), Refusal> {
     match text
         .bytes()
         .any(|byte| byte.is_ascii_control() && byte != b'\t')
     {
         true => Err(invalid(format!(
-            "tm.reply: {what} has a line end or another control character"
+            "{what} has a line end or another control character"
         ))),
         false => Ok(()),
     }

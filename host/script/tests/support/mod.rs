@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use switchhook_script::dmq::DmqNode;
 use switchhook_script::erlang::ErlangNode;
 use switchhook_script::wit::{Binding, Kind, Level, Routed, Value, Verdict};
 use switchhook_script::{
@@ -58,6 +59,7 @@ pub struct Book {
     lines: Mutex<Vec<String>>,
     count: Mutex<i64>,
     pub node: Mutex<Option<Arc<dyn ErlangNode>>>,
+    pub bus: Mutex<Option<Arc<dyn DmqNode>>>,
 }
 
 impl Book {
@@ -170,6 +172,13 @@ impl Effects for Book {
             None => nothing(),
         }
     }
+
+    fn dmq(&self) -> Result<Arc<dyn DmqNode>, Refusal> {
+        match self.bus.lock().unwrap().clone() {
+            Some(bus) => Ok(bus),
+            None => nothing(),
+        }
+    }
 }
 
 /// Effects that act, on [`services`].
@@ -194,6 +203,7 @@ pub fn services() -> Services {
     };
     Services {
         erlang: Default::default(),
+        dmq: Default::default(),
         own,
         loop_key: LoopKey::new([1, 2]),
         htables: Htables::new([table]),

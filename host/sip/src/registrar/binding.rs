@@ -24,6 +24,31 @@ pub struct Binding {
     modified: Instant,
     expires: Instant,
     received: Source,
+    marks: Marks,
+}
+
+/// What other servers keep with a contact and we only carry: bits of theirs, and which of them it registered at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Marks {
+    /// Flags of its requests.
+    pub flags: u32,
+    /// Flags of its branches, such as that it is behind NAT.
+    pub branch_flags: u32,
+    /// The methods it takes; all where none was named.
+    pub methods: u32,
+    /// The number of the server it registered at; 0 for this one.
+    pub server: u32,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self {
+            flags: 0,
+            branch_flags: 0,
+            methods: u32::MAX,
+            server: 0,
+        }
+    }
 }
 
 /// What a contact is made of: each as the getter of its name on [`Binding`] gives it.
@@ -43,6 +68,7 @@ pub struct Parts<'a> {
     pub modified: Instant,
     pub expires: Instant,
     pub received: Source,
+    pub marks: Marks,
 }
 
 impl Binding {
@@ -76,6 +102,7 @@ impl Binding {
             modified: parts.modified,
             expires: parts.expires,
             received: parts.received,
+            marks: parts.marks,
         })
     }
 
@@ -170,6 +197,11 @@ impl Binding {
     /// Where its REGISTER came from: what to send to where the URI cannot be reached, and the flow (RFC 5626).
     pub fn received(&self) -> Source {
         self.received
+    }
+
+    /// What other servers keep with it.
+    pub fn marks(&self) -> Marks {
+        self.marks
     }
 
     /// Bytes that it takes, allocations included.

@@ -38,6 +38,6 @@ mod save;
 mod tests;
 
 pub use aor::{address_of_record, canonical};
-pub use binding::{Binding, MAX_TEXT, Parts};
+pub use binding::{Binding, MAX_TEXT, Marks, Parts};
 pub use same::same_uri;
 pub use save::{Limits, Outcome, Saved, save};

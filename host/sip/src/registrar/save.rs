@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
-use super::binding::{Binding, Parts};
+use super::binding::{Binding, Marks, Parts};
 use super::same::same_uri;
 use crate::answer::Answer;
 use crate::flow::Source;
@@ -186,12 +186,10 @@ impl<'a> Register<'a> {
                     continue;
                 }
             }
-            let ruid = at
-                .and_then(|at| bindings.get(at))
-                .map_or(&b""[..], Binding::ruid);
+            let before = at.and_then(|at| bindings.get(at));
             let new = match expires.is_zero() {
                 true => None,
-                false => Some(self.binding(now, contact, expires, source, ruid)?),
+                false => Some(self.binding(now, contact, expires, source, before)?),
             };
             match (at, new) {
                 (Some(at), Some(new)) => {
@@ -241,21 +239,24 @@ impl<'a> Register<'a> {
         contact: &Contact<'_>,
         expires: Duration,
         source: &Source,
-        ruid: &[u8],
+        before: Option<&Binding>,
     ) -> Result<Binding, Answer> {
+        // Other servers know it by its name, and keep their marks; it has registered here now.
+        let marks = before.map(Binding::marks).unwrap_or_default();
         Binding::new(&Parts {
             uri: contact.address.uri,
             call_id: self.call_id,
             user_agent: self.request.header(HeaderId::UserAgent).unwrap_or_default(),
             instance: &contact.instance,
             path: &self.path,
-            ruid,
+            ruid: before.map_or(b"", Binding::ruid),
             q: contact.address.q(),
             cseq: self.cseq,
             reg_id: contact.reg_id,
             modified: now,
             expires: now + expires,
             received: *source,
+            marks: Marks { server: 0, ..marks },
         })
         .ok_or_else(|| Answer::because(400, "Contact Too Long"))
     }
