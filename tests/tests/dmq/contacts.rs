@@ -1,7 +1,9 @@
 //! Registrations, both ways.
 
-use switchhook_tests::{Kamailio, Peer, Place, beside};
+use serde_json::{Value, json};
+use switchhook_tests::{Kamailio, Peer, Place, beside, patience};
 
+use super::member::Member;
 use super::*;
 
 /// Address of record, contact and name of every contact at a Kamailio.
@@ -20,7 +22,7 @@ fn contacts_at_kamailio(kamailio: &Kamailio) -> Vec<String> {
     contacts
 }
 
-fn contacts_here(daemon: &Daemon) -> Vec<String> {
+pub(super) fn contacts_here(daemon: &Daemon) -> Vec<String> {
     let text: String = daemon
         .admin(&["rpc", "ul.dump"])
         .split_whitespace()
@@ -92,5 +94,205 @@ fn contacts_are_equal_wherever_phones_register() {
     become_equal(SOON, "contacts at one that joins", || {
         (contacts_here(&daemon), contacts_at_kamailio(&late))
     });
+    daemon.stop();
+}
+
+/// What two nodes must tell alike of a contact: all but what is theirs (the socket it came to), and seconds that may just have ended.
+fn comparable(contact: &Value) -> Value {
+    let mut contact = contact.clone();
+    for key in ["expires", "last_modified"] {
+        let seconds = contact[key].as_u64().expect("seconds");
+        contact[key] = json!(seconds / 30);
+    }
+    contact
+}
+
+/// The time is far enough from the end of half a minute that [`comparable`] cuts at.
+fn not_at_the_edge() {
+    let at_edge = || {
+        let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        unix.expect("after 1970").as_secs() % 30 > 20
+    };
+    let _ = patience(SOON * 3, || (!at_edge()).then_some(()));
+}
+
+#[test]
+fn contacts_arrive_whole_wherever_they_registered() {
+    let _beside = beside();
+    if !has_all() {
+        return;
+    }
+    let place = Place::new();
+    let (daemon, kamailio) = pair(&place);
+    let phone = Peer::new(&place, 5080);
+    let register = |user: &str, n: u32, at: SocketAddr| {
+        let contact = format!(
+            "Contact: <sip:{user}@{}>;q=0.5;+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-00000000000{n}>\";reg-id=1\r\n\
+             Supported: path, outbound\r\nPath: <sip:127.0.0.41;lr>\r\nUser-Agent: phone/{n}\r\nExpires: 600\r\n",
+            phone.at()
+        );
+        let request = phone.request("REGISTER", "sip:example.test", user, &contact);
+        let to = format!("To: <sip:{user}@example.test>");
+        let (status, answer) = phone.ask(&request.replace("To: <sip:example.test>", &to), at);
+        assert_eq!(status, 200, "{answer}");
+    };
+    not_at_the_edge();
+    register("alice", 1, place.at(OURS));
+    register("bob", 2, kamailio.at());
+    let (here, there) = (
+        Member::joins(&place, 5090, place.at(OURS)),
+        Member::joins(&place, 5091, kamailio.at()),
+    );
+    let told = || {
+        let both = [here.contacts(), there.contacts()];
+        both.map(|all| all.iter().map(comparable).collect::<Vec<_>>())
+    };
+    let same = |what: &str| {
+        let both = patience(SOON * 2, || {
+            let [ours, theirs] = told();
+            (ours.len() == 2 && ours == theirs).then_some(ours)
+        });
+        both.unwrap_or_else(|| panic!("{what}: {:#?}", told()))
+    };
+    let before = same("registered");
+    let of = |all: &[Value], user: &str| {
+        let found = all.iter().find(|contact| contact["aor"] == user);
+        found.cloned().expect("a contact")
+    };
+    for user in ["alice", "bob"] {
+        let contact = of(&before, user);
+        assert_eq!(contact["path"], "<sip:127.0.0.41;lr>", "{contact:#}");
+        assert_eq!(contact["q"], 500);
+        assert_eq!(contact["reg_id"], 1);
+        let instance = contact["instance"].as_str().unwrap_or_default();
+        assert!(instance.contains("urn:uuid:"), "{instance}");
+    }
+    // The Kamailio set a flag of its branches and one of its requests: ours carries them, and sends them on.
+    assert_eq!(of(&before, "bob")["cflags"], 64, "{before:#?}");
+    // Refreshed at the other node, each keeps its name.
+    not_at_the_edge();
+    register("alice", 1, kamailio.at());
+    register("bob", 2, place.at(OURS));
+    let after = same("refreshed elsewhere");
+    for user in ["alice", "bob"] {
+        assert_eq!(
+            of(&before, user)["ruid"],
+            of(&after, user)["ruid"],
+            "{user}"
+        );
+    }
+    assert_eq!(
+        of(&after, "bob")["cflags"],
+        64,
+        "a refresh here leaves them"
+    );
+    daemon.stop();
+}
+
+/// A contact as a member tells it.
+fn told(n: usize) -> Value {
+    let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = unix.expect("after 1970").as_secs();
+    json!({
+        "action": 1, "aor": format!("user{n}"), "ruid": format!("uloc-9-1-{n}"), "c": format!("sip:user{n}@127.0.0.31:5090"),
+        "received": "", "sock": "udp:127.0.0.9:5060", "path": "", "callid": format!("call{n}"), "user_agent": "u", "instance": "",
+        "expires": now + 600, "cseq": 1, "flags": 0, "cflags": 0, "q": -1, "last_modified": now, "methods": 4_294_967_295_u32,
+        "reg_id": 0, "server_id": 9,
+    })
+}
+
+#[test]
+fn batches_of_any_size_are_read_and_small_ones_written() {
+    let _beside = beside();
+    let place = Place::new();
+    let daemon = daemon(&place, &[], "");
+    let member = Member::joins(&place, 5090, place.at(OURS));
+    let mut first = 0;
+    for size in [1, 50, 150] {
+        // The key that says what it is comes first.
+        let contacts = (first..first + size).map(|n| format!("\"{n}\":{}", told(n)));
+        let batch = format!(
+            "{{\"multi\":{{{}}}}}",
+            contacts.collect::<Vec<_>>().join(",")
+        );
+        assert_eq!(member.says("usrloc", &batch), 200);
+        first += size;
+        assert_eq!(contacts_here(&daemon).len(), first);
+    }
+    let batches = member.asks("usrloc", r#"{"action":3}"#);
+    let sizes = batches
+        .iter()
+        .map(|one| one.body.matches("\"aor\"").count());
+    let sizes: Vec<_> = sizes.collect();
+    assert!(
+        sizes.iter().all(|size| (1..=50).contains(size)),
+        "{sizes:?}"
+    );
+    assert_eq!(sizes.iter().sum::<usize>(), first);
+    assert!(batches.iter().all(|one| one.length < 32_767));
+    daemon.stop();
+}
+
+#[test]
+fn keys_of_other_versions_and_absent_ones_are_accepted() {
+    let _beside = beside();
+    let place = Place::new();
+    let daemon = daemon(&place, &[], "");
+    let member = Member::joins(&place, 5090, place.at(OURS));
+    // 5.8 has xavps, others a sockname.
+    let mut contact = told(0);
+    contact["xavps"] = json!({});
+    contact["sockname"] = json!("public");
+    assert_eq!(member.says("usrloc", &contact.to_string()), 200);
+    let bare =
+        r#"{"action":1,"aor":"bare","ruid":"r-2","c":"sip:z@127.0.0.31","expires":99999999999}"#;
+    assert_eq!(member.says("usrloc", bare), 200);
+    assert_eq!(
+        contacts_here(&daemon),
+        ["bare sip:z@127.0.0.31", "user0 sip:user0@127.0.0.31:5090"]
+    );
+    // A removal may name no more than the contact.
+    let removal = r#"{"action":2,"aor":"user0","ruid":"uloc-9-1-0"}"#;
+    assert_eq!(member.says("usrloc", removal), 200);
+    assert_eq!(contacts_here(&daemon), ["bare sip:z@127.0.0.31"]);
+    daemon.stop();
+}
+
+#[test]
+fn a_replicated_register_is_stored_once() {
+    let _beside = beside();
+    if !has_all() {
+        return;
+    }
+    let place = Place::new();
+    let (daemon, kamailio) = pair(&place);
+    let phone = Peer::new(&place, 5080);
+    // The Kamailio sends a copy by dmq_t_replicate, and tells the contact besides.
+    let contact = format!(
+        "Contact: <sip:alice@{}>\r\nExpires: 600\r\nX-Repl: yes\r\n",
+        phone.at()
+    );
+    let request = phone.request("REGISTER", "sip:example.test", "alice", &contact);
+    let to = "To: <sip:alice@example.test>";
+    let (status, answer) = phone.ask(
+        &request.replace("To: <sip:example.test>", to),
+        kamailio.at(),
+    );
+    assert_eq!(status, 200, "{answer}");
+    become_equal(SOON, "contacts", || {
+        (contacts_here(&daemon), contacts_at_kamailio(&kamailio))
+    });
+    assert!(
+        phone.receive_within(Duration::from_millis(500)).is_none(),
+        "the phone has its one answer"
+    );
+    let registers = || {
+        let stats: Value =
+            serde_json::from_str(&daemon.admin(&["rpc", "stats.get"])).expect("the numbers");
+        stats["requests.register"].as_u64()
+    };
+    assert_eq!(registers(), Some(1), "no loop");
+    assert_eq!(contacts_here(&daemon).len(), 1);
+    assert_eq!(contacts_at_kamailio(&kamailio).len(), 1);
     daemon.stop();
 }

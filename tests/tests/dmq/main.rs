@@ -10,6 +10,7 @@
 mod contacts;
 mod hostile;
 mod life;
+mod member;
 mod scripts;
 mod tables;
 
@@ -25,6 +26,10 @@ const THEIRS: u16 = 5062;
 
 /// A daemon on the bus that joins through `peers`.
 fn daemon(place: &Place, peers: &[SocketAddr], more: &str) -> Daemon {
+    setup(place, peers, more).start()
+}
+
+fn setup<'a>(place: &'a Place, peers: &[SocketAddr], more: &str) -> Setup<'a> {
     let peers: Vec<_> = peers.iter().map(|peer| format!("\"sip:{peer}\"")).collect();
     let config = format!(
         "[sip]\nlanes = 2\ndomains = [\"example.test\"]\n\
@@ -38,7 +43,7 @@ fn daemon(place: &Place, peers: &[SocketAddr], more: &str) -> Daemon {
         peers.join(", "),
         place.ip(),
     );
-    Setup::config(place, &config).start()
+    Setup::config(place, &config)
 }
 
 /// Waits until both say the same, and that is what is expected.

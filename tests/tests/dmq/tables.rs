@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use switchhook_tests::{Kamailio, Place, Setup, beside, patience};
+use switchhook_tests::{Daemon, Kamailio, Place, Setup, beside, patience};
 
+use super::member::Member;
 use super::*;
 
 #[test]
@@ -127,5 +128,65 @@ fn a_large_table_comes_to_whoever_joins() {
         "{count} items from Kamailio: {:?} after we were up",
         start.elapsed()
     );
+    daemon.stop();
+}
+
+#[test]
+fn every_message_to_one_that_joins_is_short_enough() {
+    let _beside = beside();
+    let place = Place::new();
+    let count = 100_000;
+    let more = format!("[htable.initial]\n{}\n", many_here(count));
+    let daemon = one_table(&place, &more);
+    let member = Member::joins(&place, 5090, place.at(OURS));
+    let heard = member.asks("htable", r#"{"action":1}"#);
+    // 5.7 and later read no message above 32,767 bytes.
+    assert!(heard.iter().all(|one| one.length < 32_767));
+    let mut keys: Vec<&str> = heard
+        .iter()
+        .flat_map(|one| one.body.split("\"cname\":\"").skip(1))
+        .filter_map(|item| item.split('"').next())
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys.len(), count);
+    daemon.stop();
+}
+
+/// A daemon with the table `ht` and what it begins with.
+fn one_table(place: &Place, more: &str) -> Daemon {
+    let config = format!(
+        "[sip]\nlanes = 1\n[[script]]\nname = \"default\"\npath = \"GUESTS/default.wasm\"\n\
+         grants = [\"log\", \"request\", \"reply\", \"transport\", \"tm\", \"rr\", \"registrar\", \"auth\"]\n\
+         [script.config]\nauth = false\nrealm = \"example.test\"\n\
+         [dmq]\naddress = \"sip:{}\"\nallow = [\"{}\"]\nhtables = [\"ht\"]\nping = \"1s\"\n\
+         [[htable]]\nname = \"ht\"\nexpire = \"2h\"\nmax-items = 200000\n{more}",
+        place.at(OURS),
+        place.ip(),
+    );
+    Setup::config(place, &config).start()
+}
+
+#[test]
+fn one_table_is_asked_for_alone() {
+    let _beside = beside();
+    let place = Place::new();
+    let daemon = setup(&place, &[], "")
+        .set("dmq.htables=[\"ht\", \"own\"]")
+        .start();
+    for table in ["ht", "own"] {
+        let table = format!("table={table}");
+        daemon.admin(&["rpc", "htable.set", &table, "key=k", "value=1"]);
+    }
+    let member = Member::joins(&place, 5090, place.at(OURS));
+    let tables = |question: &str| {
+        let heard = member.asks("htable", question);
+        let all: String = heard.iter().map(|one| one.body.as_str()).collect();
+        ["ht", "own"].map(|table| all.contains(&format!("\"htname\":\"{table}\"")))
+    };
+    assert_eq!(tables(r#"{"action":1,"htname":"own"}"#), [false, true]);
+    assert_eq!(tables(r#"{"action":1,"htname":"ht"}"#), [true, false]);
+    assert_eq!(tables(r#"{"action":1}"#), [true, true]);
+    assert_eq!(member.says("htable", r#"{"action":1,"htname":"no"}"#), 500);
     daemon.stop();
 }
