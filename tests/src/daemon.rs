@@ -9,12 +9,14 @@ use std::time::Duration;
 use crate::Place;
 use crate::place::{root, target};
 use crate::program::Program;
+use crate::wire::Host;
 
 /// How the daemon is to be started.
 pub struct Setup<'a> {
     place: &'a Place,
     config: PathBuf,
     sets: Vec<String>,
+    namespace: Option<String>,
 }
 
 /// A running daemon at port 5060 of its place, on UDP and TCP.
@@ -46,6 +48,7 @@ impl<'a> Setup<'a> {
             place,
             config,
             sets: Vec::new(),
+            namespace: None,
         }
         .set(&format!("sip.listen=[\"udp:{at}\", \"tcp:{at}\"]"))
         .set("sip.drain=\"1s\"")
@@ -66,6 +69,12 @@ impl<'a> Setup<'a> {
         Setup::file(place, file)
     }
 
+    /// On a host of its own, where it listens at port 5060 of that host's address.
+    pub fn on(mut self, host: &Host) -> Setup<'a> {
+        self.namespace = Some(host.namespace.clone());
+        self.set(&format!("sip.listen=[\"udp:{}:5060\"]", host.ip))
+    }
+
     /// One `--set KEY=VALUE`; later ones win.
     pub fn set(mut self, setting: &str) -> Setup<'a> {
         self.sets.push(setting.to_owned());
@@ -77,7 +86,15 @@ impl<'a> Setup<'a> {
         let program = binary();
         let log = self.place.dir().join("switchhook.log");
         let mut file = std::fs::File::create(&log).expect("a log file");
-        let mut command = Command::new(program);
+        let mut command = match &self.namespace {
+            // It becomes the program: its process number is the program's.
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
         command
             .arg("run")
             .arg(&self.config)

@@ -24,6 +24,7 @@ mod place;
 mod program;
 mod sipp;
 pub mod stories;
+mod wire;
 
 pub use cable::Cable;
 pub use daemon::{Daemon, Setup, binary, guest, phones};
@@ -35,3 +36,4 @@ pub use phone::Phone;
 pub use place::{Place, alone, beside};
 pub use program::{Program, patience};
 pub use sipp::{Party, Stats};
+pub use wire::{Host, Wire};

@@ -36,7 +36,7 @@ pub fn shared_data(name: &str) -> Option<PathBuf> {
     None
 }
 
-fn left_out(why: &str) {
+pub(crate) fn left_out(why: &str) {
     let test = std::thread::current().name().unwrap_or("test").to_owned();
     eprintln!("left out: {test}: {why}");
     let Some(file) = std::env::var_os("SWITCHHOOK_LEFT_OUT") else {

@@ -107,9 +107,10 @@ fn we_are_killed_removed_and_back_with_everything() {
         return;
     }
     let place = Place::new();
-    let (mut daemon, kamailio) = pair(&place);
+    let kamailio = Kamailio::member(&place, place.at(THEIRS), place.at(OURS));
     let count = 20_000;
     fill(&place, &kamailio, count);
+    let mut daemon = self::daemon(&place, &[kamailio.at()], "");
     let all = |daemon: &Daemon| {
         let wanted = Some(count);
         let complete = patience(SOON * 4, || (items_here(daemon) == wanted).then_some(()));
@@ -148,7 +149,7 @@ fn items_here(daemon: &Daemon) -> Option<usize> {
 
 /// Gives a Kamailio so many items.
 fn fill(place: &Place, kamailio: &Kamailio, count: usize) {
-    let member = super::member::Member::joins(place, 5095, kamailio.at());
+    let member = member::Member::joins(place, 5095, kamailio.at());
     let keys: Vec<_> = (0..count).collect();
     for keys in keys.chunks(200) {
         let cells = keys.iter().map(|n| {

@@ -1,6 +1,6 @@
 //! A member made by hand: it joins, says what it is told to say, answers what it is sent, and shows it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -13,27 +13,30 @@ use super::{SOON, kdmq};
 const QUIET: Duration = Duration::from_millis(700);
 
 /// See the module's header.
-pub struct Member {
+pub(crate) struct Member {
     peer: Peer,
     node: SocketAddr,
     said: Cell<u32>,
+    /// What came while an answer was waited for: Kamailio tells everything before it says that it will.
+    meanwhile: RefCell<Vec<String>>,
 }
 
 /// A message that came to it.
-pub struct Heard {
-    pub channel: String,
-    pub body: String,
+pub(crate) struct Heard {
+    pub(crate) channel: String,
+    pub(crate) body: String,
     /// The bytes of the datagram.
-    pub length: usize,
+    pub(crate) length: usize,
 }
 
 impl Member {
     /// At `port`, of the bus that `node` is on.
-    pub fn joins(place: &Place, port: u16, node: SocketAddr) -> Member {
+    pub(crate) fn joins(place: &Place, port: u16, node: SocketAddr) -> Member {
         let member = Member {
             peer: Peer::new(place, port),
             node,
             said: Cell::new(0),
+            meanwhile: RefCell::default(),
         };
         let list = format!("sip:{};status=active\r\n", member.peer.at());
         assert_eq!(member.says("notification_peer", &list), 200);
@@ -41,7 +44,7 @@ impl Member {
     }
 
     /// Says something, and gives the answer's status. What comes meanwhile is answered.
-    pub fn says(&self, channel: &str, body: &str) -> u16 {
+    pub(crate) fn says(&self, channel: &str, body: &str) -> u16 {
         self.said.set(self.said.get() + 1);
         let branch = format!("m{}x{}", self.peer.at().port(), self.said.get());
         let at = self.peer.at();
@@ -52,14 +55,19 @@ impl Member {
             if came.starts_with("SIP/2.0 ") && came.contains(&branch) {
                 return switchhook_tests::status(&came);
             }
+            self.meanwhile.borrow_mut().push(came);
         }
         panic!("no answer to {channel} {body}");
     }
 
     /// Everything that comes until nothing does.
-    pub fn hears(&self) -> Vec<Heard> {
+    pub(crate) fn hears(&self) -> Vec<Heard> {
         let mut heard = Vec::new();
-        while let Some(came) = self.next(QUIET) {
+        let before = self.meanwhile.take();
+        let all = before
+            .into_iter()
+            .chain(std::iter::from_fn(|| self.next(QUIET)));
+        for came in all {
             let channel = came.strip_prefix("KDMQ sip:");
             let channel = channel.and_then(|rest| rest.split('@').next());
             if let (Some(channel), Some((_, body))) = (channel, came.split_once("\r\n\r\n")) {
@@ -78,8 +86,9 @@ impl Member {
     }
 
     /// Asks for everything of a channel and gives the bodies that come.
-    pub fn asks(&self, channel: &str, question: &str) -> Vec<Heard> {
+    pub(crate) fn asks(&self, channel: &str, question: &str) -> Vec<Heard> {
         while self.next(Duration::from_millis(50)).is_some() {}
+        self.meanwhile.take();
         assert_eq!(self.says(channel, question), 200);
         let mut heard = self.hears();
         heard.retain(|one| one.channel == channel && one.body != question);
@@ -87,7 +96,7 @@ impl Member {
     }
 
     /// All contacts of the node, as it tells them.
-    pub fn contacts(&self) -> Vec<Value> {
+    pub(crate) fn contacts(&self) -> Vec<Value> {
         let mut contacts = Vec::new();
         for heard in self.asks("usrloc", r#"{"action":3}"#) {
             let body: Value = serde_json::from_str(&heard.body).expect("JSON");

@@ -1,6 +1,7 @@
 //! What Switchhook does at scale: memory, a million contacts, two lanes, too much load. Each part is a few figures beside what
 //! they should be.
 
+mod dmq;
 mod lanes;
 mod memory;
 mod million;
@@ -28,6 +29,8 @@ pub(crate) enum Part {
     Lanes,
     /// Twice the load that can be carried, for a minute.
     Overload,
+    /// The bus: joining, and updates.
+    Dmq,
 }
 
 impl Part {
@@ -38,6 +41,7 @@ impl Part {
             Part::Million => "million",
             Part::Lanes => "lanes",
             Part::Overload => "overload",
+            Part::Dmq => "dmq",
         }
     }
 
@@ -48,6 +52,7 @@ impl Part {
             Part::Million => million::measure(stable, caller),
             Part::Lanes => lanes::measure(stable, caller),
             Part::Overload => overload::measure(stable, caller),
+            Part::Dmq => dmq::measure(stable),
         }
     }
 }

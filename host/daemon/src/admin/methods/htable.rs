@@ -21,6 +21,13 @@ struct Key {
 }
 
 #[derive(Deserialize)]
+struct Add {
+    table: String,
+    key: Text,
+    by: Option<i64>,
+}
+
+#[derive(Deserialize)]
 struct Set {
     table: String,
     key: Text,
@@ -111,6 +118,23 @@ pub(super) fn add(registry: &mut Registry<Daemon>) {
             let value = from_json(&value)?;
             find(daemon, &table)?
                 .set(Instant::now(), &String::from(key), value, ttl)
+                .map_err(|error| Fault::refused(error.to_string()))
+        },
+    );
+    let params = const {
+        &[
+            required("table", "its name"),
+            required("key", "the item's key"),
+            optional("by", "a whole number, 1 without it"),
+        ]
+    };
+    registry.add(
+        "htable.add",
+        params,
+        "Adds to an item that is a whole number, 0 where it is not there; gives the sum.",
+        |daemon: &Daemon, Add { table, key, by }| {
+            find(daemon, &table)?
+                .add(Instant::now(), &String::from(key), by.unwrap_or(1))
                 .map_err(|error| Fault::refused(error.to_string()))
         },
     );
