@@ -2,7 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use switchhook_tests::{Daemon, Kamailio, Peer, Place, Program, Setup, beside, patience};
+use switchhook_tests::{
+    Daemon, Kamailio, Peer, Place, Program, Setup, answer, beside, patience, status,
+};
 
 use super::*;
 
@@ -107,6 +109,79 @@ fn scripts_talk_on_channels_of_their_own() {
     });
     assert!(noticed.is_some(), "{}", daemon.log());
     daemon.stop();
+}
+
+/// Calls a user through a node: the phone rings and is busy, which the caller learns.
+fn call(caller: &Peer, user: &str, through: SocketAddr, phone: &Peer) {
+    let uri = format!("sip:{user}@example.test");
+    let contact = format!("Contact: <sip:caller@{}>\r\n", caller.at());
+    let invite = caller.request("INVITE", &uri, "caller", &contact);
+    caller.send(invite.as_bytes(), through);
+    let rings = phone.receive_within(SOON);
+    let rings = rings.unwrap_or_else(|| panic!("{user} is not called through {through}"));
+    let rings = String::from_utf8_lossy(&rings).into_owned();
+    assert!(rings.starts_with(&format!("INVITE sip:{user}@")), "{rings}");
+    phone.send(&answer(&rings, "486 Busy Here", "busy", ""), through);
+    let end = std::time::Instant::now() + SOON;
+    while std::time::Instant::now() < end {
+        let came = String::from_utf8_lossy(&caller.receive()).into_owned();
+        if status(&came) == 486 {
+            let ack = invite
+                .replace("INVITE sip", "ACK sip")
+                .replace("CSeq: 1 INVITE", "CSeq: 1 ACK");
+            caller.send(ack.as_bytes(), through);
+            return;
+        }
+    }
+    panic!("the caller does not learn that {user} is busy");
+}
+
+#[test]
+fn a_phone_is_called_through_another_node_while_a_third_is_killed() {
+    let _beside = beside();
+    if !has_all() {
+        return;
+    }
+    let (left, right, phones) = (Place::new(), Place::new(), Place::new());
+    let first = node(&left, &[]);
+    let second = node(&right, &[left.at(OURS)]);
+    let kamailio = Kamailio::of_example(
+        &left,
+        "examples/dmq-pair/kamailio.cfg",
+        left.at(THEIRS),
+        left.at(OURS),
+    );
+    await_members(&first, &kamailio, left.at(OURS));
+    await_members(&second, &kamailio, right.at(OURS));
+    let (alice, bob) = (Peer::new(&phones, 5080), Peer::new(&phones, 5081));
+    let caller = Peer::new(&phones, 5082);
+    alice.registers("alice", &format!("sip:alice@{}", alice.at()), left.at(OURS));
+    bob.registers("bob", &format!("sip:bob@{}", bob.at()), kamailio.at());
+    for user in ["alice", "bob"] {
+        soon(user, || {
+            let known = [&first, &second].map(dump);
+            known
+                .iter()
+                .all(|dump| dump.contains(&format!("sip:{user}@")))
+                && kamailio.rpc(&["ul.dump"]).contains(&format!("sip:{user}@"))
+        });
+    }
+    // One of ours is killed: what registered at the other rings through Kamailio, and the other way round.
+    let mut second = second;
+    second.program().signal("KILL");
+    call(&caller, "alice", kamailio.at(), &alice);
+    call(&caller, "bob", left.at(OURS), &bob);
+    let _ = second.program().wait(SOON);
+    drop(second);
+    // It is back, and now the Kamailio is killed.
+    let second = node(&right, &[left.at(OURS)]);
+    soon("back", || dump(&second).contains("sip:bob@"));
+    kamailio.kill();
+    call(&caller, "bob", right.at(OURS), &bob);
+    call(&caller, "alice", right.at(OURS), &alice);
+    for daemon in [first, second] {
+        daemon.stop();
+    }
 }
 
 #[test]
