@@ -110,7 +110,7 @@ fn we_are_killed_removed_and_back_with_everything() {
     let kamailio = Kamailio::member(&place, place.at(THEIRS), place.at(OURS));
     let count = 20_000;
     fill(&place, &kamailio, count);
-    let mut daemon = self::daemon(&place, &[kamailio.at()], "");
+    let mut daemon = daemon(&place, &[kamailio.at()], "");
     let all = |daemon: &Daemon| {
         let wanted = Some(count);
         let complete = patience(SOON * 4, || (items_here(daemon) == wanted).then_some(()));
