@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::header;
 use crate::host::types::{self, Body, Edit, Endpoint, Header, Snapshot};
 use crate::host::{reply, request};
+use crate::method::Method;
 use crate::nameaddr::NameAddr;
 use crate::uri::{Parts, Uri};
 
@@ -74,8 +75,10 @@ struct Read {
     latin: OnceCell<Vec<String>>,
 }
 
-/// Where method and request URI end, and the parts of the URI.
+/// The method and where it ends, where the request URI ends, and its parts.
 struct RequestLine {
+    /// None: one that has no name here.
+    known: Option<Method<'static>>,
     method: usize,
     uri: usize,
     parts: Parts,
@@ -107,9 +110,11 @@ impl<S: Side> Message<S> {
     }
 
     /// The method of a request. No edit changes it.
-    pub(crate) fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> Method<'_> {
         let read = self.read(false);
-        read.utf8(0, read.request_line().method).unwrap_or_default()
+        let line = read.request_line();
+        line.known
+            .unwrap_or_else(|| Method::Other(read.slice(0, line.method)))
     }
 
     /// The URI of a request.
@@ -263,14 +268,19 @@ impl Read {
 
     fn request_line(&self) -> &RequestLine {
         self.request_line.get_or_init(|| {
-            let line = self.start_line();
-            let method = line.find(' ').unwrap_or(line.len());
-            let uri = line.rfind(' ').unwrap_or(line.len()).max(method);
-            let text = self.slice(method + 1, uri);
+            let message = self.snapshot.message.as_slice();
+            let space = |from: usize| {
+                let rest = message.get(from..).unwrap_or_default();
+                let ends = |byte: &u8| matches!(byte, b' ' | b'\r' | b'\n');
+                from + rest.iter().position(ends).unwrap_or(rest.len())
+            };
+            let method = space(0);
+            let uri = space(method + 1);
             RequestLine {
+                known: Method::known(self.bytes(0, method)),
                 method,
                 uri,
-                parts: Parts::of(text.as_bytes()),
+                parts: Parts::of(self.bytes(method + 1, uri)),
             }
         })
     }

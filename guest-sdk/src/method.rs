@@ -18,10 +18,17 @@ macro_rules! methods {
         impl<'a> Method<'a> {
             /// The method of that name.
             pub fn of(name: &'a str) -> Method<'a> {
-                match name {
-                    $($name => Method::$method,)*
-                    _ => Method::Other(name),
-                }
+                Method::known(name.as_bytes()).unwrap_or(Method::Other(name))
+            }
+
+            /// The method of that name, where it is one of those above.
+            pub(crate) fn known(name: &[u8]) -> Option<Method<'static>> {
+                $(
+                    if name == $name.as_bytes() {
+                        return Some(Method::$method);
+                    }
+                )*
+                None
             }
 
             /// Its name.

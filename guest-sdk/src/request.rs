@@ -36,7 +36,7 @@ impl Request {
 
     /// The method; `$rm`.
     pub fn method(&self) -> Method<'_> {
-        Method::of(self.message.method())
+        self.message.method()
     }
 
     /// The request URI; `$ru`.

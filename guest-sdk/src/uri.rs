@@ -228,14 +228,8 @@ impl UriBuf {
 
 impl Parts {
     pub(crate) fn of(text: &[u8]) -> Parts {
-        let find = |from: usize, to: usize, wanted: &[u8]| {
-            let part = text.get(from..to).unwrap_or_default();
-            part.iter()
-                .position(|b| wanted.contains(b))
-                .map_or(to, |at| from + at)
-        };
         let end = text.len();
-        let scheme = match find(0, end, b":") {
+        let scheme = match find(text, 0, |byte| byte == b':') {
             colon if colon < end && text.iter().take(colon).all(scheme_char) => colon,
             _ => {
                 // no scheme: nothing of it can be trusted
@@ -252,22 +246,22 @@ impl Parts {
         };
         let start = scheme + 1;
         // a user may hold `;` and `?`, so the `@` is looked for first (RFC 3261 section 19.1.2)
-        let at = find(start, end, b"@");
+        let at = find(text, start, |byte| byte == b'@');
         let sip = matches!(text.first(), Some(b's' | b'S'));
         let (userinfo, host) = match (at < end, sip) {
             (true, true) => (at, at + 1),
             (false, true) => (start, start),
             // tel:+4912;phone-context=...: a user without host
             (_, false) => {
-                let user_end = find(start, end, b";?");
+                let user_end = find(text, start, ends_host);
                 (user_end, user_end)
             }
         };
         let host_end = match text.get(host) {
-            Some(b'[') => (find(host, end, b"]") + 1).min(end),
-            _ => find(host, end, b":;?"),
+            Some(b'[') => (find(text, host, |byte| byte == b']') + 1).min(end),
+            _ => find(text, host, |byte| byte == b':' || ends_host(byte)),
         };
-        let params = find(host_end, end, b";?");
+        let params = find(text, host_end, ends_host);
         let port = match text.get(host_end..params) {
             Some([b':', digits @ ..]) => number(digits),
             _ => None,
@@ -279,9 +273,21 @@ impl Parts {
             host_end,
             port,
             params,
-            headers: find(params, end, b"?"),
+            headers: find(text, params, |byte| byte == b'?'),
         }
     }
+}
+
+/// Where such a byte is, not before `from`; the end where there is none.
+fn find(text: &[u8], from: usize, wanted: impl Fn(u8) -> bool) -> usize {
+    let rest = text.get(from..).unwrap_or_default();
+    let at = rest.iter().position(|byte| wanted(*byte));
+    at.map_or(text.len(), |at| from + at)
+}
+
+/// Whether it ends host and port.
+fn ends_host(byte: u8) -> bool {
+    matches!(byte, b';' | b'?')
 }
 
 fn scheme_char(byte: &u8) -> bool {

@@ -90,7 +90,7 @@ pub(super) fn snapshot(
     };
     let source = current.source;
     let view = current.view();
-    let mut message = Vec::new();
+    let mut message = Vec::with_capacity(view.len_at_most());
     let mut fields = Vec::with_capacity(4 * FIELDS);
     view.render_placed(&mut message, |field| {
         fields.extend_from_slice(&numbers(field))
