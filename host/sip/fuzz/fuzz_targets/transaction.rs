@@ -293,6 +293,7 @@ impl World {
                     self.moves.push((key, failed));
                 }
                 Output::Terminated { key, data } => {
+                    let data = data.expect("nobody took it back");
                     assert!(self.tm.data(key).is_none());
                     assert!(self.ended.insert(data), "data given back twice");
                 }
