@@ -71,6 +71,8 @@ flags! {
     V4_NC = 34;
     /// Process aliases.
     ALIAS = 35;
+    /// Messages and exits in one form, also to aliases and with priority (OTP 28).
+    ALTACT_SIG = 37;
 }
 
 impl Flags {
@@ -105,7 +107,8 @@ impl Flags {
             | Flags::UNLINK_ID.0
             | Flags::SPAWN.0
             | Flags::V4_NC.0
-            | Flags::ALIAS.0,
+            | Flags::ALIAS.0
+            | Flags::ALTACT_SIG.0,
     );
 
     /// Whether all of `others` are in here.

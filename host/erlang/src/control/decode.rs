@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::{Bonds, Control, TermBytes, Who};
+use super::{Bonds, Control, TermBytes, Who, alternate};
 use crate::ids::Pid;
 use crate::name::NodeName;
 use crate::wire::cursor::Cursor;
@@ -200,6 +200,16 @@ fn control_message(
             to: reader.reference()?,
             message: message()?,
         },
+        (37, 4 | 5) => {
+            let flags = reader.integer()?;
+            let sender = reader.pid()?;
+            let control = alternate_form(flags, sender, reader, &mut message)?;
+            if arity == 5 {
+                // The trace token.
+                reader.any(&mut scanner)?;
+            }
+            control
+        }
         (3, 4) | (13, 5) | (8, 4) | (18, 5) => {
             let (from, to) = (reader.pid()?, reader.pid()?);
             if arity == 5 {
@@ -293,6 +303,43 @@ fn control_message(
         None => Ok(control),
         Some(_) => Err(BadFrame::Payload(operation)),
     }
+}
+
+/// The rest of `{37, Flags, From, To}` and of the form with a token.
+fn alternate_form(
+    flags: u64,
+    from: Pid,
+    reader: &mut Reader<'_>,
+    payload: &mut impl FnMut() -> Result<TermBytes, BadFrame>,
+) -> Result<Control, BadFrame> {
+    let is = |flag| flags & flag != 0;
+    Ok(match (is(alternate::EXIT), is(alternate::ALIAS)) {
+        (true, true) => Control::AliasExit {
+            from,
+            to: reader.reference()?,
+            reason: payload()?,
+        },
+        (true, false) => Control::Exit2 {
+            from,
+            to: reader.pid()?,
+            reason: payload()?,
+        },
+        (false, true) => Control::AliasSend {
+            from,
+            to: reader.reference()?,
+            message: payload()?,
+        },
+        (false, false) if is(alternate::NAME) => Control::RegSend {
+            from,
+            to: reader.atom()?.into_owned(),
+            message: payload()?,
+        },
+        (false, false) => Control::Send {
+            from: Some(from),
+            to: reader.pid()?,
+            message: payload()?,
+        },
+    })
 }
 
 fn who(reader: &mut Reader<'_>) -> Result<Who, BadTerm> {

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::{Bonds, Control, TermBytes, Who};
+use super::{Bonds, Control, TermBytes, Who, alternate};
 use crate::flags::Flags;
 use crate::ids::{Pid, Reference};
 use crate::wire::scan::VERSION;
@@ -43,6 +43,14 @@ pub(crate) fn encode(control: &Control, flags: Flags) -> Option<Encoded> {
     Some(Encoded { head, payload })
 }
 
+/// `{37, Flags, From, Alias}`
+fn to_alias(out: &mut Vec<u8>, flags: u64, from: &Pid, to: &Reference) {
+    operation(out, 4, 37);
+    write::integer(out, flags);
+    write::pid(out, from);
+    write::reference(out, to);
+}
+
 /// Writes the tuple and gives the payload.
 fn message(out: &mut Vec<u8>, control: &Control, flags: Flags) -> Option<TermBytes> {
     let payloads = flags.has(Flags::EXIT_PAYLOAD);
@@ -68,11 +76,20 @@ fn message(out: &mut Vec<u8>, control: &Control, flags: Flags) -> Option<TermByt
             write::atom(out, to);
             Some(message.clone())
         }
-        Control::AliasSend { from, to, message } => {
+        // OTP 30 is to know only the second form.
+        Control::AliasSend { from, to, message } if !flags.has(Flags::ALTACT_SIG) => {
             operation(out, 3, 33);
             write::pid(out, from);
             write::reference(out, to);
             Some(message.clone())
+        }
+        Control::AliasSend { from, to, message } => {
+            to_alias(out, alternate::ALIAS, from, to);
+            Some(message.clone())
+        }
+        Control::AliasExit { from, to, reason } => {
+            to_alias(out, alternate::ALIAS | alternate::EXIT, from, to);
+            Some(reason.clone())
         }
         Control::Link { from, to } => pair(out, 1, from, to),
         Control::GroupLeader { from, to } => pair(out, 7, from, to),

@@ -27,6 +27,17 @@ pub enum Who {
     Name(String),
 }
 
+/// What `{37, Flags, From, To}` is: a message to a pid, unless these say otherwise. Others ask for priority and tell of a trace
+/// token.
+pub(crate) mod alternate {
+    /// To an alias.
+    pub(crate) const ALIAS: u64 = 1 << 2;
+    /// To a registered name.
+    pub(crate) const NAME: u64 = 1 << 3;
+    /// An exit signal.
+    pub(crate) const EXIT: u64 = 1 << 4;
+}
+
 /// How a started process is bound to the one that asked for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Bonds {
@@ -106,6 +117,15 @@ pub(crate) enum Control {
         from: Pid,
         /// Whom.
         to: Pid,
+        /// Why.
+        reason: TermBytes,
+    },
+    /// Somebody ends whoever made an alias (OTP 28).
+    AliasExit {
+        /// Who.
+        from: Pid,
+        /// Whom.
+        to: Reference,
         /// Why.
         reason: TermBytes,
     },

@@ -117,6 +117,11 @@ fn all() -> Vec<Control> {
             reference: reference(),
             reason,
         },
+        Control::AliasExit {
+            from: pid("a@h", 1),
+            to: reference(),
+            reason: term(b"\x83w\x06normal"),
+        },
     ];
     for to in [Who::Pid(to), name] {
         let (from, reference) = (from.clone(), reference());
@@ -162,7 +167,7 @@ fn decoder(headers: bool) -> Decoder {
 #[test]
 fn every_message_comes_back_in_every_form() {
     let plain = Flags(Flags::OURS.0 & !Flags::DIST_HDR_ATOM_CACHE.0);
-    let old = Flags(plain.0 & !Flags::EXIT_PAYLOAD.0);
+    let old = Flags(plain.0 & !Flags::EXIT_PAYLOAD.0 & !Flags::ALTACT_SIG.0);
     for control in all() {
         for flags in [Flags::OURS, plain, old] {
             let mut decoder = decoder(flags.has(Flags::DIST_HDR_ATOM_CACHE));
@@ -176,6 +181,61 @@ fn every_message_comes_back_in_every_form() {
             }
         }
     }
+}
+
+/// As OTP 28 has messages and exits where they have priority or go to an alias.
+#[test]
+fn the_alternate_form_is_any_message_or_exit() {
+    let (from, to) = (pid("a@h", 1), pid("b@h", 2));
+    let decode = |flags: u8, to: &dyn Fn(&mut Vec<u8>), token: bool| {
+        let mut frame = b"p\x83h".to_vec();
+        frame.extend([if token { 5 } else { 4 }, b'a', 37, b'a', flags]);
+        from.write(&mut frame);
+        to(&mut frame);
+        if token {
+            frame.extend(b"h\x02a\x01j");
+        }
+        frame.extend(b"\x83w\x02hi");
+        decoder(false).decode(&frame.into()).map(Option::unwrap)
+    };
+    let a_pid = |out: &mut Vec<u8>| to.write(out);
+    let a_name = |out: &mut Vec<u8>| out.extend(b"w\x09greetings");
+    let an_alias = |out: &mut Vec<u8>| reference().write(out);
+    let hi = || term(b"\x83w\x02hi");
+    for (priority, token) in [(0, false), (1, false), (3, true)] {
+        let sent = Control::Send {
+            from: Some(from.clone()),
+            to: to.clone(),
+            message: hi(),
+        };
+        assert_eq!(decode(priority, &a_pid, token), Ok(sent));
+        let sent = Control::RegSend {
+            from: from.clone(),
+            to: "greetings".into(),
+            message: hi(),
+        };
+        assert_eq!(decode(priority | 8, &a_name, token), Ok(sent));
+        let sent = Control::AliasSend {
+            from: from.clone(),
+            to: reference(),
+            message: hi(),
+        };
+        assert_eq!(decode(priority | 4, &an_alias, token), Ok(sent));
+        let exit = Control::Exit2 {
+            from: from.clone(),
+            to: to.clone(),
+            reason: hi(),
+        };
+        assert_eq!(decode(priority | 16, &a_pid, token), Ok(exit));
+        let exit = Control::AliasExit {
+            from: from.clone(),
+            to: reference(),
+            reason: hi(),
+        };
+        assert_eq!(decode(priority | 20, &an_alias, token), Ok(exit));
+    }
+    assert!(decode(4, &a_pid, false).is_err());
+    assert!(decode(0, &a_name, false).is_err());
 }
 
 #[test]

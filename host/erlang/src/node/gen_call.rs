@@ -107,7 +107,8 @@ impl Node {
             out.extend_from_slice(reply);
         });
         let flags = self.connections.get(&id).map(|e| e.connection.flags());
-        let aliases = flags.is_some_and(|flags| flags.has(Flags::ALIAS));
+        let aliases =
+            flags.is_some_and(|flags| flags.has(Flags::ALIAS) || flags.has(Flags::ALTACT_SIG));
         match reference_of(tag) {
             Some((alias, true)) if aliases => Control::AliasSend {
                 from,

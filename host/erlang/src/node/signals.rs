@@ -110,6 +110,8 @@ impl Node {
             }
             // The only aliases that we give away are the references of our own calls.
             Control::AliasSend { message, .. } => self.message_to_rpc(now, id, &message),
+            // Calls are no processes that could be ended.
+            Control::AliasExit { .. } => {}
             Control::Link { from, to } => self.linked(now, id, from, to),
             Control::Unlink { id: ack, from, to } => self.unlinked(now, id, ack, from, to),
             Control::UnlinkAck { id: ack, from, to } => self.unlink_acked(ack, from, &to),
