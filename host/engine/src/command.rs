@@ -1,4 +1,4 @@
-//! Commands that the script registered: called from outside of the lanes, answered by a route of the script on one of them.
+//! Commands that scripts registered: called from outside of the lanes, answered by a route of the script on one of them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -16,27 +16,42 @@ const PATIENCE: Duration = Duration::from_secs(60);
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 impl Engine {
-    /// The names of the script's commands, each with a line of documentation.
+    /// The names of the scripts' commands, each with a line of documentation. Of two scripts with a command of one name the first has
+    /// it.
     pub fn commands(&self) -> Vec<(String, String)> {
-        let current = self.scripts().first().map(|script| script.current());
-        let commands = current.iter().flat_map(|current| current.commands());
-        commands
-            .map(|command| (command.name.clone(), command.doc.clone()))
-            .collect()
+        let mut all: Vec<(String, String)> = Vec::new();
+        for script in self.scripts() {
+            for command in script.current().commands() {
+                if all.iter().all(|(name, _)| *name != command.name) {
+                    all.push((command.name.clone(), command.doc.clone()));
+                }
+            }
+        }
+        all
     }
 
-    /// Whether the script has that command.
+    /// Whether a script has that command.
     pub fn has_command(&self, name: &str) -> bool {
-        let current = self.scripts().first().map(|script| script.current());
-        current.is_some_and(|current| current.commands().any(|command| command.name == name))
+        self.script_with(name).is_some()
     }
 
-    /// Runs a command of the script; `params` and the answer are JSON. Blocks: for a thread of its own.
+    /// The place of the script that has that command.
+    fn script_with(&self, name: &str) -> Option<usize> {
+        let mut scripts = self.scripts().iter();
+        scripts.position(|script| {
+            let current = script.current();
+            current.commands().any(|command| command.name == name)
+        })
+    }
+
+    /// Runs a command of a script; `params` and the answer are JSON. Blocks: for a thread of its own.
     pub fn command(&self, name: &str, params: String) -> Result<String, Fault> {
         let fault = |code, message: &str| Fault {
             code,
             message: message.to_owned(),
         };
+        let script = self.script_with(name);
+        let script = script.ok_or_else(|| fault(404, "no script has that command"))?;
         let lane = NEXT.fetch_add(1, Ordering::Relaxed) % self.lanes.len().max(1);
         let lane = self.lanes.get(lane);
         let lane = lane.ok_or_else(|| fault(503, "there is no lane"))?;
@@ -46,7 +61,7 @@ impl Engine {
             params,
             answer: None,
         };
-        let post = Post::Command(Box::new(invocation), answer);
+        let post = Post::Command(script, Box::new(invocation), answer);
         lane.post
             .try_send(post)
             .map_err(|_| fault(503, "the lane has too much to do"))?;

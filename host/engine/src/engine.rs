@@ -116,6 +116,7 @@ impl Engine {
                 lanes: mail.clone(),
                 background: background.clone(),
                 script: Arc::clone(script),
+                others: config.scripts.iter().skip(1).cloned().collect(),
                 services: Arc::clone(&config.services),
                 counters: lane_counters,
                 transactions: TransactionConfig {
@@ -255,6 +256,7 @@ struct LaneParts {
     lanes: Vec<mpsc::Sender<Mail>>,
     background: Background,
     script: Arc<Script>,
+    others: Vec<Arc<Script>>,
     services: Arc<Services>,
     counters: Arc<LaneCounters>,
     transactions: TransactionConfig,
@@ -303,6 +305,7 @@ fn lane(parts: LaneParts) -> Result<Lane, StartError> {
         copies: Copies::new(Instant::now(), parts.transactions.timers.clone()),
         tm: Manager::new(Instant::now(), seed, parts.transactions),
         pool: Pool::new(Arc::clone(&parts.script)),
+        others: parts.others.into_iter().map(Pool::new).collect(),
         script: parts.script,
         services: parts.services,
         supported,

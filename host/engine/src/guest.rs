@@ -39,13 +39,26 @@ pub(crate) enum Job {
     Relay(Box<Relay>),
     /// A contact's time is over: nothing follows.
     Expired,
-    /// Something happened outside of SIP: nothing follows.
-    Told,
-    /// A command of the script: its answer goes back.
-    Command(Answer),
+    /// Something happened outside of SIP, for the script of that place: nothing follows.
+    Told { script: usize },
+    /// A command of the script of that place: its answer goes back.
+    Command { script: usize, answer: Answer },
     /// A message of a member of the bus: its answer goes back by this.
     Bus(u64),
 }
+
+impl Job {
+    /// The place of the script that was asked; the router's is 0.
+    fn script(&self) -> usize {
+        match self {
+            Job::Told { script } | Job::Command { script, .. } => *script,
+            _ => ROUTER,
+        }
+    }
+}
+
+/// The place of the script that routes.
+pub(crate) const ROUTER: usize = 0;
 
 /// An event that waits for an instance.
 pub(crate) struct Waiting {
@@ -114,7 +127,8 @@ impl Lane {
         waiting: Waiting,
         event: Box<Event>,
     ) -> Option<(Waiting, Box<Event>)> {
-        let mut running = self.pool.start(&waiting.generation, event);
+        let script = waiting.job.script();
+        let mut running = self.pool_of(script).start(&waiting.generation, event);
         let mut task = TaskContext::from_waker(Waker::noop());
         let mut polled = Pin::new(&mut running).poll(&mut task);
         if polled.is_pending() && running.is_busy() {
@@ -124,7 +138,7 @@ impl Lane {
         }
         match polled {
             Poll::Ready(finished) => {
-                let (event, outcome) = self.pool.finish(finished);
+                let (event, outcome) = self.pool_of(script).finish(finished);
                 if outcome.as_ref().is_err_and(GuestError::is_full) {
                     if now < waiting.until {
                         return Some((waiting, event));
@@ -165,8 +179,10 @@ impl Lane {
 
     /// The guest of that ticket has ended.
     pub(crate) fn came_back(&mut self, now: Instant, ticket: u64, finished: Finished) {
-        let (event, outcome) = self.pool.finish(finished);
-        if let Some(job) = self.unpark(ticket) {
+        let job = self.unpark(ticket);
+        let script = job.as_ref().map_or(ROUTER, Job::script);
+        let (event, outcome) = self.pool_of(script).finish(finished);
+        if let Some(job) = job {
             self.ended(now, job, Ended { event, outcome });
         }
         self.retry_waiting(now);
@@ -214,12 +230,8 @@ impl Lane {
             Job::Request(request) if request.wants_transaction() => Some(self.open(now, request)?),
             Job::OnReply { key, .. } | Job::Failure { key, .. } => Some(*key),
             Job::Relay(relay) => relay.key(),
-            Job::Request(_)
-            | Job::Reply
-            | Job::Expired
-            | Job::Told
-            | Job::Command(_)
-            | Job::Bus(_) => None,
+            Job::Request(_) | Job::Reply | Job::Expired => None,
+            Job::Told { .. } | Job::Command { .. } | Job::Bus(_) => None,
         };
         self.busy(key);
         Some(job)
@@ -253,8 +265,8 @@ impl Lane {
             Job::OnReply { key, id } => self.onreply_done(now, key, id, ended),
             Job::Failure { key, status } => self.failure_done(now, key, status, ended),
             Job::Relay(relay) => self.relay_guest_done(now, relay, ended),
-            Job::Expired | Job::Told => {}
-            Job::Command(answer) => Self::command_done(&answer, ended),
+            Job::Expired | Job::Told { .. } => {}
+            Job::Command { answer, .. } => Self::command_done(&answer, ended),
             Job::Bus(ticket) => self.answer_member(ticket, teller::answer(ended)),
         }
     }
@@ -273,7 +285,7 @@ impl Lane {
             }
             Job::Relay(relay) => self.relay(now, relay),
             // A command's caller learns it from the answer's end of the channel.
-            Job::Reply | Job::Expired | Job::Told | Job::Command(_) => {}
+            Job::Reply | Job::Expired | Job::Told { .. } | Job::Command { .. } => {}
             Job::Bus(ticket) => self.answer_member(ticket, Reply::FAILED),
         }
     }
@@ -293,7 +305,7 @@ impl Lane {
             .map(String::from_utf8_lossy)
             .unwrap_or_default();
         tracing::error!(
-            script = self.script.name(),
+            script = self.script_of(job.script()).name(),
             generation = self.generation_of(job),
             route = event.route.interface(),
             name = event.route.name(),
@@ -307,8 +319,13 @@ impl Lane {
             Job::Request(request) => return request.generation.id().number(),
             Job::Relay(relay) => return relay.generation.id().number(),
             Job::OnReply { key, .. } | Job::Failure { key, .. } => *key,
-            Job::Reply | Job::Expired | Job::Told | Job::Command(_) | Job::Bus(_) => {
-                return self.script.current().id().number();
+            Job::Reply
+            | Job::Expired
+            | Job::Told { .. }
+            | Job::Command { .. }
+            | Job::Bus(_) => {
+                let script = self.script_of(job.script());
+                return script.current().id().number();
             }
         };
         self.tm

@@ -16,6 +16,9 @@ impl Lane {
             return;
         }
         self.script.sweep(now);
+        for pool in &self.others {
+            pool.script().sweep(now);
+        }
         let services = Arc::clone(&self.services);
         services.htables.sweep(now);
         let generation = Arc::clone(self.pool.current());

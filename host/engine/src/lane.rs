@@ -74,6 +74,8 @@ pub(crate) struct Lane {
     /// Peers that took no connection for a request too long for UDP.
     pub(crate) unconnected: Unconnected,
     pub(crate) pool: Pool,
+    /// The instances of the other scripts, from place 1 on: they have what comes from outside of SIP.
+    pub(crate) others: Vec<Pool>,
     pub(crate) background: Background,
     /// Guests that wait in a host call, and questions to the DNS.
     pub(crate) tasks: JoinSet<Done>,
@@ -346,6 +348,24 @@ impl Lane {
     fn handed_over(&self) -> u32 {
         let fill = self.inbox.len() * 1000 / self.inbox.max_capacity();
         u32::try_from(fill).unwrap_or(u32::MAX)
+    }
+
+    /// The instances of the script of that place.
+    pub(crate) fn pool_of(&mut self, script: usize) -> &mut Pool {
+        let other = script.checked_sub(1);
+        match other.and_then(|other| self.others.get_mut(other)) {
+            Some(pool) => pool,
+            None => &mut self.pool,
+        }
+    }
+
+    /// The script of that place.
+    pub(crate) fn script_of(&self, script: usize) -> &Script {
+        let other = script.checked_sub(1);
+        match other.and_then(|other| self.others.get(other)) {
+            Some(pool) => pool.script(),
+            None => &self.script,
+        }
     }
 
     pub(crate) fn is_draining(&self) -> bool {

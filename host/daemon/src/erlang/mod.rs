@@ -111,17 +111,17 @@ impl Nodes {
     }
 }
 
-/// The processes that other nodes can send to: those that the script handles, and those of the config.
+/// The processes that other nodes can send to: those that scripts handle, and those of the config.
 pub(crate) struct Processes {
     nodes: Vec<Handle>,
     configured: Vec<String>,
 }
 
 impl Processes {
-    /// Registers them, as the script is now.
+    /// Registers them, as the scripts are now.
     pub(crate) fn register(&self, engine: &Engine) {
         let mut names: Vec<Arc<str>> = self.configured.iter().map(|n| n.as_str().into()).collect();
-        if let Some(script) = engine.scripts().first() {
+        for script in engine.scripts() {
             for name in script.current().processes().unwrap_or_default() {
                 if name != switchhook_script::erlang::SELF && !names.iter().any(|n| **n == *name) {
                     names.push(name.into());

@@ -14,7 +14,7 @@ use switchhook_sip::message::reason_phrase;
 use tokio::sync::mpsc;
 
 use crate::erlang::post::Post;
-use crate::guest::Ended;
+use crate::guest::{Ended, ROUTER};
 
 /// See the module's header.
 pub(crate) struct Teller {
@@ -85,7 +85,7 @@ impl Teller {
         let lane = lane.and_then(|lane| self.lanes.get(lane));
         let post = match ticket {
             Some(ticket) => Post::Bus(event, ticket),
-            None => Post::Event(event),
+            None => Post::Event(ROUTER, event),
         };
         lane.is_some_and(|lane| lane.try_send(post).is_ok())
     }

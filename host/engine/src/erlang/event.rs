@@ -3,7 +3,7 @@
 use switchhook_erlang::node::{Event as NodeEvent, Gen, Process};
 use switchhook_erlang::{NodeName, Pid, TermBytes, Who};
 use switchhook_script::erlang::{Message, MessageKind, ReplyTo, SELF, To};
-use switchhook_script::{Event, Route, wit};
+use switchhook_script::{Event, Generation, Route, wit};
 use switchhook_term::{Atom, Limits, Reference, Tape, Term, View, to_bytes};
 
 use super::identity::{atom, to_pid};
@@ -19,11 +19,40 @@ impl Engine {
         };
         let lane = self.keys.hash_one(key) % self.lanes.len().max(1) as u64;
         if let Some(lane) = self.lanes.get(lane as usize) {
-            let event = Event::new(route, None, None);
-            // A lane that is gone takes nothing more.
-            let _ = lane.post.blocking_send(Post::Event(event));
+            for script in self.takers(&route) {
+                let event = Event::new(route.clone(), None, None);
+                // A lane that is gone takes nothing more.
+                let _ = lane.post.blocking_send(Post::Event(script, event));
+            }
         }
     }
+
+    /// The places of the scripts that are to have it: of a message the first that has the process, of an event all that have its
+    /// route, and the process that it is for.
+    fn takers(&self, route: &Route) -> Vec<usize> {
+        let takes = |generation: &Generation| match route {
+            Route::ErlangEvent(event) => {
+                let process = match &**event {
+                    wit::ErlangEvent::Exit(exited) => &exited.process,
+                    wit::ErlangEvent::Down(down) => &down.process,
+                    wit::ErlangEvent::NodeUp(_) | wit::ErlangEvent::NodeDown(_) => SELF,
+                };
+                generation.handles(route) && (process == SELF || has(generation, process))
+            }
+            route => generation.handles(route),
+        };
+        let one = matches!(route, Route::ErlangMessage { .. });
+        let scripts = self.scripts().iter().enumerate();
+        let takers = scripts.filter(|(_, script)| takes(&script.current()));
+        let takers = takers.map(|(place, _)| place);
+        takers.take(if one { 1 } else { usize::MAX }).collect()
+    }
+}
+
+/// Whether a script has a process; one that did not say which has any.
+fn has(generation: &Generation, process: &str) -> bool {
+    let processes = generation.processes();
+    processes.is_none_or(|processes| processes.contains(&process))
 }
 
 /// The event, and what chooses its lane.

@@ -1,8 +1,9 @@
 //! A lane's letter box: events from outside of SIP, taken one after the other as instances are free.
 //!
 //! Bounded. Where no instance is free the first waits in the lane and the others in the box, in order; so a burst holds up whoever
-//! fills the box, and nothing is lost. Commands that scripts registered come the same way, and their answers go back.
+//! fills the box, and nothing is lost; the scripts of a site share it. Commands that scripts registered come the same way, and their answers go back.
 
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -10,7 +11,7 @@ use std::time::Instant;
 use switchhook_dmq::envelope::Reply;
 use switchhook_script::{Event, Fault, Invocation, Route};
 
-use crate::guest::{Ended, Job};
+use crate::guest::{Ended, Job, ROUTER};
 use crate::lane::Lane;
 
 /// Taken in one go.
@@ -18,11 +19,11 @@ const BATCH: usize = 64;
 
 /// One letter.
 pub(crate) enum Post {
-    /// For a route of the script.
-    Event(Box<Event>),
-    /// A command of the script, and where its answer goes.
-    Command(Box<Invocation>, Answer),
-    /// A message of a member of the bus, and what its answer is given by.
+    /// For a route of the script of that place.
+    Event(usize, Box<Event>),
+    /// A command of the script of that place, and where its answer goes.
+    Command(usize, Box<Invocation>, Answer),
+    /// A message of a member of the bus, for the router, and what its answer is given by.
     Bus(Box<Event>, u64),
 }
 
@@ -55,15 +56,15 @@ impl Lane {
 
     /// Gives a letter to the script. It comes back where no instance is free.
     fn deliver(&mut self, now: Instant, post: Post) -> Option<Post> {
-        let (event, job) = match post {
-            Post::Event(event) => (event, Job::Told),
-            Post::Command(invocation, answer) => {
+        let (script, event, job) = match post {
+            Post::Event(script, event) => (script, event, Job::Told { script }),
+            Post::Command(script, invocation, answer) => {
                 let event = Event::new(Route::Command(invocation), None, None);
-                (event, Job::Command(answer))
+                (script, event, Job::Command { script, answer })
             }
-            Post::Bus(event, ticket) => (event, Job::Bus(ticket)),
+            Post::Bus(event, ticket) => (ROUTER, event, Job::Bus(ticket)),
         };
-        let generation = self.script.current();
+        let generation = Arc::clone(self.pool_of(script).current());
         if !generation.handles(&event.route) {
             tracing::debug!(
                 route = event.route.interface(),
@@ -77,12 +78,12 @@ impl Lane {
         }
         let (job, event) = self.try_call(now, &generation, event, job)?;
         match (job, event) {
-            (Job::Command(answer), event) => match event.route {
-                Route::Command(invocation) => Some(Post::Command(invocation, answer)),
+            (Job::Command { answer, .. }, event) => match event.route {
+                Route::Command(invocation) => Some(Post::Command(script, invocation, answer)),
                 _ => None,
             },
             (Job::Bus(ticket), event) => Some(Post::Bus(event, ticket)),
-            (_, event) => Some(Post::Event(event)),
+            (_, event) => Some(Post::Event(script, event)),
         }
     }
 
