@@ -274,10 +274,13 @@ impl Node {
                         .push_back(Output::Farewell(id, entry.connection.outbox));
                 }
                 self.written.remove(&id);
-                self.outputs.push_back(Output::Event(Event::Failed {
-                    node: Some(name),
-                    reason: failure.into(),
-                }));
+                // Where ours goes first nothing failed: it goes on.
+                if !matches!(verdict, Verdict::OursGoesFirst) {
+                    self.outputs.push_back(Output::Event(Event::Failed {
+                        node: Some(name),
+                        reason: failure.into(),
+                    }));
+                }
             }
             (Ok(()), Some(ours), Verdict::YesInsteadOfOurs) => {
                 self.connections.remove(&ours);

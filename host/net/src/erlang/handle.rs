@@ -16,6 +16,8 @@ use super::service::Core;
 
 /// Added to a message's length, so that many small ones count too.
 const OVERHEAD: usize = 128;
+/// How long a connection may take: a handshake of ours, and then one of theirs.
+const CONNECTING: Duration = Duration::from_secs(15);
 
 pub(super) type Command = Box<dyn FnOnce(&mut Core, Instant) + Send>;
 
@@ -244,9 +246,9 @@ impl Handle {
     pub async fn connect(&self, node: NodeName) -> Result<(), SendFault> {
         let (answer, answered) = oneshot::channel();
         self.put(0, move |core, now| core.connect(now, node, answer))?;
-        match answered.await {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(SendFault::NotConnected),
+        match tokio::time::timeout(CONNECTING, answered).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false) | Err(_)) | Err(_) => Err(SendFault::NotConnected),
         }
     }
 

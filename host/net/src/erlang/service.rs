@@ -12,10 +12,11 @@ use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use switchhook_erlang::handshake::{Failure, Status};
 use switchhook_erlang::node::{
     ConnectionId, Event, Node, Output, Process, RequestFault, RequestId,
 };
-use switchhook_erlang::{NodeName, TermBytes};
+use switchhook_erlang::{Closed, NodeName, TermBytes};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::LocalSet;
@@ -428,7 +429,11 @@ impl Shared {
                 core.changed = true;
             }
             Event::Failed { node, reason } => {
-                if let Some(node) = node {
+                // A node that says `nok` dials us at this moment.
+                let dials = matches!(reason, Closed::Handshake(Failure::Refused(Status::Nok)));
+                if let Some(node) = node
+                    && !dials
+                {
                     core.connected(node, false);
                 }
                 let node = node.as_ref().map(NodeName::as_str);
