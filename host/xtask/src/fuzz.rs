@@ -97,7 +97,7 @@ fn one(target: &Target, out: &Path, seconds: u64, seed: u32) -> Result<()> {
     command.args([
         format!("-max_total_time={seconds}"),
         format!("-seed={seed}"),
-        "-timeout=5".into(),
+        "-timeout=30".into(),
         "-rss_limit_mb=512".into(),
         "-print_final_stats=1".into(),
     ]);

@@ -122,18 +122,30 @@ pub(super) fn modern_fault(code: i64, message: &str) -> Vec<u8> {
     ]))
 }
 
-/// An object is `{[{<<"key">>, Value}]}`.
+/// An object is `{[{<<"key">>, Value}]}`; within an object's list, one of a single key is the pair alone.
 fn classic(value: &Value) -> Term {
     match value {
         Value::Object(object) => {
-            let pairs = object
-                .iter()
-                .map(|(key, value)| Term::Tuple(vec![binary(key), classic(value)]));
+            let pairs = object.iter().map(pair);
             Term::Tuple(vec![Term::List(pairs.collect())])
         }
         Value::Array(items) => Term::List(items.iter().map(classic).collect()),
         other => scalar(other),
     }
+}
+
+fn pair((key, value): (&String, &Value)) -> Term {
+    let item = |item: &Value| match item {
+        Value::Object(object) if object.len() == 1 => {
+            object.iter().map(pair).next().unwrap_or(Term::NIL)
+        }
+        item => classic(item),
+    };
+    let value = match value {
+        Value::Array(items) => Term::List(items.iter().map(item).collect()),
+        value => classic(value),
+    };
+    Term::Tuple(vec![binary(key), value])
 }
 
 /// An object is a map with binaries as keys.
@@ -221,11 +233,97 @@ mod tests {
         );
         assert_eq!(classic(json!([])), "ok");
         assert_eq!(
-            classic(json!({"NRSETS": 2, "up": [1, {"a": null}]})),
-            r#"[{[{<<"NRSETS">>,2},{<<"up">>,[1,{[{<<"a">>,null}]}]}]}]"#
+            classic(json!({"NRSETS": 2, "up": [1, {"a": null}, {"b": 1, "c": 2}]})),
+            r#"[{[{<<"NRSETS">>,2},{<<"up">>,[1,{<<"a">>,null},{[{<<"b">>,1},{<<"c">>,2}]}]}]}]"#
         );
         let fault = decode(&classic_fault(400, "bad")).unwrap().to_string();
         assert_eq!(fault, r#"{[{code,400},{<<"error">>,<<"bad">>}]}"#);
+    }
+
+    /// What Kamailio 5.6.3 answered to an Erlang node: each result, taken apart into the JSON that a command of ours would give, is that
+    /// result again.
+    #[test]
+    fn results_have_the_shape_that_kamailios_had() {
+        let Some(folder) = switchhook_tests::shared_data("erlang-transcripts") else {
+            return;
+        };
+        let text = std::fs::read_to_string(folder.join("03-rpc-oldstyle.node1.log")).unwrap();
+        let mut told = 0;
+        for line in text.lines().filter_map(|line| line.strip_prefix("=> ")) {
+            let Ok(theirs) = parse(line) else {
+                continue; // a pid or a text that the log cut short
+            };
+            let (ours, value) = match &theirs {
+                Term::Tuple(_) => match json(&theirs) {
+                    Some(Value::Object(fault)) if fault.contains_key("code") => {
+                        let message = fault["error"].as_str().unwrap();
+                        let code = fault["code"].as_i64().unwrap();
+                        (classic_fault(code, message), Value::Object(fault))
+                    }
+                    _ => continue,
+                },
+                Term::List(items) => match json(&theirs) {
+                    Some(Value::Array(mut list)) => {
+                        let one = items.len() == 1 && !list[0].is_array();
+                        let value = if one { list.remove(0) } else { list.into() };
+                        (result(&value, Results::Kamailio), value)
+                    }
+                    _ => continue,
+                },
+                Term::Atom(ok) if *ok == "ok" => (result(&json!([]), Results::Kamailio), json!([])),
+                _ => continue,
+            };
+            assert_eq!(sorted(decode(&ours).unwrap()), sorted(theirs), "{value}");
+            told += 1;
+        }
+        assert!(told > 30, "{told}");
+    }
+
+    /// The JSON of a result; none where a key is there twice or a binary is no text.
+    fn json(term: &Term) -> Option<Value> {
+        match term {
+            Term::Int(number) => Some((*number).into()),
+            Term::Float(number) => Some((*number).into()),
+            Term::Binary(bytes) => Some(std::str::from_utf8(bytes).ok()?.into()),
+            Term::List(items) => items.iter().map(json).collect(),
+            Term::Tuple(parts) => match &parts[..] {
+                [Term::List(pairs)] => object(pairs),
+                [Term::Binary(_), _] => object(std::slice::from_ref(term)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn object(pairs: &[Term]) -> Option<Value> {
+        let mut object = Object::new();
+        for pair in pairs {
+            let [key, value] = pair.as_tuple()? else {
+                return None;
+            };
+            let key = key.as_text()?.into_owned();
+            if object.insert(key, json(value)?).is_some() {
+                return None;
+            }
+        }
+        Some(Value::Object(object))
+    }
+
+    /// The order of keys is each side's own.
+    fn sorted(term: Term) -> Term {
+        match term {
+            Term::Tuple(parts) => match <[Term; 1]>::try_from(parts) {
+                Ok([Term::List(pairs)]) => {
+                    let mut pairs: Vec<Term> = pairs.into_iter().map(sorted).collect();
+                    pairs.sort();
+                    Term::Tuple(vec![Term::List(pairs)])
+                }
+                Ok([other]) => Term::Tuple(vec![sorted(other)]),
+                Err(parts) => Term::Tuple(parts.into_iter().map(sorted).collect()),
+            },
+            Term::List(items) => Term::List(items.into_iter().map(sorted).collect()),
+            other => other,
+        }
     }
 
     #[test]
