@@ -90,7 +90,7 @@ fn the_talks_session_is_typed_into_a_shell() {
         let at = at.unwrap_or_else(|| panic!("{command} shows {printed}:\n{shown}"));
         rest = &rest[at + printed.len()..];
     }
-    let listed = r#"[{[{<<"NRSETS">>,1},{<<"RECORDS">>,[{[{<<"SET">>,{[{<<"ID">>,339},{<<"TARGETS">>,[{[{<<"DEST">>,{[{<<"#;
+    let listed = r#"[{[{<<"NRSETS">>,1},{<<"RECORDS">>,[{<<"SET">>,{[{<<"ID">>,339},{<<"TARGETS">>,[{<<"DEST">>,{[{<<"#;
     assert!(rest.contains(listed), "{shown}");
     logged(
         &daemon,

@@ -9,6 +9,7 @@
     reason = "a story that can't go on ends"
 )]
 
+mod acceptance;
 mod calls;
 mod hostile;
 mod lifecycle;

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use switchhook_erlang::node::{Answer, Event, Limits, NodeConfig, RequestFault};
+use switchhook_erlang::node::{Answer, Event, Limits, NodeConfig, RequestFault, SendFault};
 use switchhook_erlang::{Cookie, Flags, NodeName, TermBytes};
 use switchhook_net::erlang::{Epmd, Settings, Started, start};
 pub(crate) use switchhook_tests::erlang::{Erlang, PortMapper, free_port};
@@ -113,6 +113,16 @@ impl Ours {
                 return found;
             }
         }
+    }
+
+    /// The next event, whatever it is.
+    pub(crate) fn next(&self) -> Event {
+        let event = self.events.recv_timeout(Duration::from_secs(20));
+        event.expect("an event")
+    }
+
+    pub(crate) fn connect(&self, node: &str) -> Result<(), SendFault> {
+        self.runtime.block_on(self.handle.connect(name(node)))
     }
 
     pub(crate) fn wait_up(&self, node: &str) {
