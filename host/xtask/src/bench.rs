@@ -1,10 +1,11 @@
-//! `cargo xtask bench`: what the comparison with Kamailio needs, then the comparison, which is a program of its own (bench/).
+//! `cargo xtask bench`: what the comparison with Kamailio needs, then the comparison, which is a program of its own (bench/). `bench erlang`
+//! measures the Erlang node, `bench micro` pieces of the code.
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::{debian, guests, micro, run, workspace};
+use crate::{debian, erlang, guests, micro, run, workspace};
 
 /// Guests that are measured.
 const GUESTS: [&str; 2] = ["default", "trunk"];
@@ -19,6 +20,11 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
             [one] => micro::micro(Some(one)),
             more => bail!("one filter at a time, not {}", more.join(" ")),
         };
+    }
+    if let [first, args @ ..] = args
+        && first == "erlang"
+    {
+        return erlang::bench(args);
     }
     let mut comparison = run::built("xtask-bench", "xtask-bench")?;
     comparison.args(args).current_dir(workspace::root());

@@ -8,6 +8,7 @@
 mod bench;
 mod bindings;
 mod debian;
+mod erlang;
 mod fuzz;
 mod guests;
 mod micro;
@@ -58,7 +59,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Measure Switchhook beside Kamailio (`bench -- --help` tells how); `bench micro [FILTER]` runs the criterion benches.
+    /// Measure Switchhook beside Kamailio (`bench -- --help` tells how); `bench micro [FILTER]` runs the criterion benches,
+    /// `bench erlang` measures the Erlang node beside another one.
     Bench {
         /// Works and options of the comparison.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
