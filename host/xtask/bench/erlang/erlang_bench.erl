@@ -59,17 +59,17 @@ messages(Node, Last, Count) ->
     {Micros, done} = timer:tc(fun() ->
         send(Node, Term, Count),
         {sink, Node} ! Last,
-        receive done -> done after 60000 -> late end
+        receive done -> done; {"done"} -> done after 60000 -> late end
     end),
     Count * 1.0e6 / Micros.
 
 send(_, _, 0) -> ok;
 send(Node, Term, Count) -> {sink, Node} ! Term, send(Node, Term, Count - 1).
 
-%% 50 nodes.
+%% 50 nodes, of the kinds that Kamailio's module can read.
 term() ->
-    {call, 4711, [{from, "alice"}, {to, <<"bob">>}, {at, {2026, 11, 21}}, #{status => 200, reason => ok}, [1000, 2000, 3000, 4000],
-        {a, b, c, d, e, f, g, h}, 1.5, undefined, [x, y, z], {k, [1, 2]}, {l, [3, 4]}]}.
+    {call, 47, {from, "alice"}, {to, "bob"}, {at, {20, 11, 21}}, {status, 200, reason, ok}, {1, 2, 3, 4}, {a, b, c, d, e, f, g, h},
+        undefined, {x, y, z}, {k, {1, 2}}, {l, {3, 4}}, leg}.
 
 %% Microseconds of a call.
 sequential(Node, Module) ->
@@ -93,7 +93,7 @@ concurrent(Node, Module) ->
 kamailio(Name) ->
     {sink, Name} ! done,
     receive
-        done ->
+        {"done"} ->
             Rates = [catch messages(Name, done, 20000) || _ <- lists:seq(1, 3)],
             case lists:all(fun is_float/1, Rates) of
                 true -> io_lib:format("~.0f", [median(Rates)]);
