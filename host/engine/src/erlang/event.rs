@@ -19,11 +19,20 @@ impl Engine {
         };
         let lane = self.keys.hash_one(key) % self.lanes.len().max(1) as u64;
         if let Some(lane) = self.lanes.get(lane as usize) {
-            for script in self.takers(&route) {
-                let event = Event::new(route.clone(), None, None);
+            let mut takers = self.takers(&route);
+            let Some(last) = takers.pop() else {
+                let (route, name) = (route.interface(), route.name());
+                return tracing::debug!(route, name, "no handler");
+            };
+            let send = |script, route| {
+                let event = Event::new(route, None, None);
                 // A lane that is gone takes nothing more.
                 let _ = lane.post.blocking_send(Post::Event(script, event));
+            };
+            for script in takers {
+                send(script, route.clone());
             }
+            send(last, route);
         }
     }
 
