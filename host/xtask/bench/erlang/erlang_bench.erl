@@ -4,11 +4,11 @@
 -module(erlang_bench).
 -export([main/1, peer/0, version/0]).
 
--define(ROUNDS, 7).
--define(MESSAGES, 100000).
--define(SEQUENTIAL, 2000).
+-define(ROUNDS, 5).
+-define(MESSAGES, 50000).
+-define(SEQUENTIAL, 500).
 -define(PROCESSES, 32).
--define(EACH, 250).
+-define(EACH, 100).
 
 %% What the host is measured beside.
 peer() ->
@@ -94,7 +94,7 @@ kamailio(Name) ->
     {sink, Name} ! done,
     receive
         {"done"} ->
-            Rates = [catch messages(Name, done, 20000) || _ <- lists:seq(1, 3)],
+            Rates = [catch messages(Name, done, 5000) || _ <- lists:seq(1, 3)],
             case lists:all(fun is_float/1, Rates) of
                 true -> io_lib:format("~.0f", [median(Rates)]);
                 false -> "silent"
