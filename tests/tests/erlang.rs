@@ -11,7 +11,7 @@
 use std::time::{Duration, Instant};
 
 use switchhook_tests::erlang::{Erlang, PortMapper, free_port};
-use switchhook_tests::{Daemon, Peer, Place, Setup, beside, guest, has, patience};
+use switchhook_tests::{Daemon, Peer, Place, Setup, answer, beside, guest, has, patience};
 
 const OURS: &str = "proxy@127.0.0.1";
 
@@ -249,13 +249,23 @@ fn a_script_learns_that_a_node_reads_too_slowly() {
     });
     assert!(up.is_some());
     erlang.signal("STOP");
-    // the question has the call's Call-ID, and this one is long; nobody is at the fallback
+    // the fallback is busy
+    let (bob, proxy) = (Peer::new(&place, 5099), place.at(5060));
+    std::thread::spawn(move || {
+        while let Some(request) = bob.receive_within(Duration::from_secs(30)) {
+            let request = String::from_utf8_lossy(&request).into_owned();
+            if request.starts_with("INVITE") {
+                bob.send(&answer(&request, "486 Busy Here", "b", ""), proxy);
+            }
+        }
+    });
+    // the question has the call's Call-ID, and this one is long
     let alice = Peer::new(&place, 5080);
     let long = "x".repeat(20_000);
     let call = || {
         let invite = alice.request("INVITE", "sip:bob@example.test", "alice", "");
         let invite = invite.replace("Call-ID: ", &format!("Call-ID: {long}"));
-        assert_eq!(alice.ask(&invite, place.at(5060)).0, 500);
+        assert_eq!(alice.ask(&invite, proxy).0, 486);
     };
     let begin = Instant::now();
     let told = "the router is not followed: the node takes less than it is sent";

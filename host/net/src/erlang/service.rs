@@ -376,8 +376,10 @@ impl Shared {
     /// Does what the node wants done, and hands on what happened, as far as there is room.
     fn pump(self: Rc<Self>) {
         let mut core = self.core.borrow_mut();
+        let mut answered = Vec::new();
         while let Some(output) = core.node.poll() {
             match output {
+                Output::Event(Event::Answered { id, result }) => answered.push((id, result)),
                 Output::Dial(name) => {
                     tokio::task::spawn_local(open(Rc::clone(&self), name));
                 }
@@ -392,10 +394,16 @@ impl Shared {
                 wake.wake();
             }
         }
-        // Before the events: who hears of one must not see an older picture.
+        // Before answers and events: who hears of one must not see an older picture.
         if core.changed {
             core.changed = false;
             self.face.show(core.picture(&self.busy.borrow()));
+        }
+        for (id, result) in answered {
+            if let Some(answer) = core.answers.remove(&id) {
+                // Who no longer waits needs no answer.
+                let _ = answer.send(result);
+            }
         }
         let was_full = core.told.len() >= self.settings.events;
         while !core.told.is_empty()
@@ -417,7 +425,6 @@ impl Shared {
 
     fn happened(&self, core: &mut Core, event: Event) {
         match &event {
-            Event::Answered { .. } => {}
             Event::Up { node, hidden } => {
                 tracing::info!(%node, hidden, "Erlang node up");
                 core.connected(node, true);
@@ -451,17 +458,10 @@ impl Shared {
             Event::Message { .. }
             | Event::Exit { .. }
             | Event::ProcessDown { .. }
+            | Event::Answered { .. }
             | Event::Call { .. } => {}
         }
-        match event {
-            Event::Answered { id, result } => {
-                if let Some(answer) = core.answers.remove(&id) {
-                    // Who no longer waits needs no answer.
-                    let _ = answer.send(result);
-                }
-            }
-            other => core.told.push_back(other),
-        }
+        core.told.push_back(event);
     }
 }
 
