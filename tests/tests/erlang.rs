@@ -268,7 +268,7 @@ fn a_script_learns_that_a_node_reads_too_slowly() {
         assert_eq!(alice.ask(&invite, proxy).0, 486);
     };
     let begin = Instant::now();
-    let told = "the router is not followed: the node takes less than it is sent";
+    let told = "the router is not followed: too much waits already";
     while !daemon.log().contains(told) {
         call();
         assert!(begin.elapsed() < Duration::from_secs(40), "never told");
