@@ -319,11 +319,7 @@ impl Lane {
             Job::Request(request) => return request.generation.id().number(),
             Job::Relay(relay) => return relay.generation.id().number(),
             Job::OnReply { key, .. } | Job::Failure { key, .. } => *key,
-            Job::Reply
-            | Job::Expired
-            | Job::Told { .. }
-            | Job::Command { .. }
-            | Job::Bus(_) => {
+            Job::Reply | Job::Expired | Job::Told { .. } | Job::Command { .. } | Job::Bus(_) => {
                 let script = self.script_of(job.script());
                 return script.current().id().number();
             }
