@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use crate::envelope::MAX_BODY;
 use crate::htable::Malformed;
 
+pub use switchhook_sip::dialog::{ENTRIES, Id, State, entry_of, read_route_param, route_param};
+
 /// The channel.
 pub const CHANNEL: &str = "dialog";
-/// How many entries there are, unless told otherwise.
-pub const ENTRIES: u32 = 4096;
 /// The most variables of a dialog.
 pub const MAX_VARS: usize = 64;
 
@@ -21,60 +21,6 @@ const CREATE: i64 = 1;
 const STATE: i64 = 2;
 const REMOVE: i64 = 3;
 const SYNC: i64 = 4;
-
-/// A dialog's name on the bus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Id {
-    /// The hash of its Call-ID.
-    #[serde(rename = "h_entry")]
-    pub entry: u32,
-    /// Its number among those of that hash.
-    #[serde(rename = "h_id")]
-    pub number: u32,
-}
-
-/// How far a call has come. The numbers are those on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "u8", into = "u8")]
-pub enum State {
-    /// INVITE sent, nothing heard: 1.
-    Unconfirmed,
-    /// A provisional answer has come: 2.
-    Early,
-    /// 200, but no ACK yet: 3.
-    ConfirmedUnacked,
-    /// ACK seen: 4.
-    Confirmed,
-    /// It has ended: 5.
-    Deleted,
-}
-
-impl From<State> for u8 {
-    fn from(state: State) -> Self {
-        match state {
-            State::Unconfirmed => 1,
-            State::Early => 2,
-            State::ConfirmedUnacked => 3,
-            State::Confirmed => 4,
-            State::Deleted => 5,
-        }
-    }
-}
-
-impl TryFrom<u8> for State {
-    type Error = String;
-
-    fn try_from(number: u8) -> Result<Self, String> {
-        Ok(match number {
-            1 => Self::Unconfirmed,
-            2 => Self::Early,
-            3 => Self::ConfirmedUnacked,
-            4 => Self::Confirmed,
-            5 => Self::Deleted,
-            other => return Err(format!("expected a state of 1 to 5, got {other}")),
-        })
-    }
-}
 
 /// One side of a call. Texts are empty where not known yet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -207,8 +153,8 @@ struct Wire {
     #[serde(skip_serializing_if = "Option::is_none")]
     req_uri: Option<String>,
     /// Behind the names where a dialog goes on, behind all where it is created: as Kamailio writes it.
-    #[serde(rename = "state", skip_serializing_if = "Option::is_none")]
-    state: Option<State>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     start_ts: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -245,6 +191,14 @@ impl Wire {
         }
     }
 
+    fn state(&self) -> Result<Option<State>, Malformed> {
+        let state = |number| {
+            State::of(number)
+                .ok_or_else(|| Malformed(format!("expected a state of 1 to 5, got {number}")))
+        };
+        self.state.map(state).transpose()
+    }
+
     fn read(mut self) -> Result<Message, Malformed> {
         let lacks = |what| Malformed(format!("expected the key `{what}`"));
         let change = match self.action {
@@ -254,7 +208,7 @@ impl Wire {
                 let (caller, callee) = self.legs();
                 Change::State(Box::new(Update {
                     id: self.id()?,
-                    state: self.state.ok_or_else(|| lacks("state"))?,
+                    state: self.state()?.ok_or_else(|| lacks("state"))?,
                     answered: self.start_ts,
                     lifetime: self.lifetime,
                     caller,
@@ -275,7 +229,7 @@ impl Wire {
                     from_uri: text(&mut self.from_uri),
                     to_uri: text(&mut self.to_uri),
                     req_uri: text(&mut self.req_uri),
-                    state: self.state.unwrap_or(State::Unconfirmed),
+                    state: self.state()?.unwrap_or(State::Unconfirmed),
                     answered: self.start_ts.unwrap_or(0),
                     lifetime: self.lifetime.unwrap_or(0),
                     caller: caller.unwrap_or_default(),
@@ -350,12 +304,12 @@ pub fn write(change: &Change) -> Option<String> {
     let wire = match change {
         Change::Remove(_) => Wire {
             action: REMOVE,
-            state: Some(State::Deleted),
+            state: Some(State::Deleted.number()),
             ..named
         },
         Change::State(update) => Wire {
             action: STATE,
-            state: Some(update.state),
+            state: Some(update.state.number()),
             start_ts: update.answered,
             lifetime: update.lifetime,
             ..named
@@ -370,7 +324,7 @@ pub fn write(change: &Change) -> Option<String> {
                 from_uri: Some(dialog.from_uri.clone()),
                 to_uri: Some(dialog.to_uri.clone()),
                 req_uri: Some(dialog.req_uri.clone()),
-                state: Some(dialog.state),
+                state: Some(dialog.state.number()),
                 start_ts: confirmed.map(|()| dialog.answered),
                 lifetime: confirmed.map(|()| dialog.lifetime),
                 vars: Some(dialog.vars.clone()),
@@ -383,39 +337,6 @@ pub fn write(change: &Change) -> Option<String> {
     // Writing into a string cannot fail.
     let body = serde_json::to_string(&wire).ok()?;
     (body.len() <= MAX_BODY).then_some(body)
-}
-
-/// The entry of a Call-ID among so many, a power of two: the words of four bytes, each mixed with itself, summed and folded.
-pub fn entry_of(call_id: &[u8], entries: u32) -> u32 {
-    let words = call_id.chunks(4).map(|word| {
-        let word = word.iter().fold(0u32, |word, b| word << 8 | u32::from(*b));
-        word ^ (word >> 3)
-    });
-    let sum = words.fold(0u32, u32::wrapping_add);
-    let folded = [11, 13, 23].map(|shift| sum >> shift);
-    folded.into_iter().fold(sum, u32::wrapping_add) & entries.wrapping_sub(1)
-}
-
-/// How a dialog is named in a Record-Route: each number in hexadecimal, its digits in reverse, with a full stop between.
-pub fn route_param(id: Id) -> String {
-    let reversed = |number: u32| format!("{number:x}").chars().rev().collect::<String>();
-    format!("{}.{}", reversed(id.entry), reversed(id.number))
-}
-
-/// Reads what [`route_param`] writes.
-pub fn read_route_param(text: &str) -> Option<Id> {
-    let (entry, number) = text.split_once('.')?;
-    let number_of = |text: &str| {
-        let digits: String = text.chars().rev().collect();
-        let plain = digits.bytes().all(|b| b.is_ascii_hexdigit());
-        plain
-            .then(|| u32::from_str_radix(&digits, 16).ok())
-            .flatten()
-    };
-    Some(Id {
-        entry: number_of(entry)?,
-        number: number_of(number)?,
-    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod answer;
+pub mod dialog;
 pub mod digest;
 pub mod flow;
 pub mod framing;
