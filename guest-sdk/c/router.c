@@ -212,6 +212,38 @@ extern void __wasm_import_switchhook_script_auth_challenge(int32_t, uint8_t *, s
 __attribute__((__import_module__("switchhook:script/auth@0.1.0"), __import_name__("consume-credentials")))
 extern void __wasm_import_switchhook_script_auth_consume_credentials(void);
 
+// Imported Functions from `switchhook:script/dialog@0.1.0`
+
+__attribute__((__import_module__("switchhook:script/dialog@0.1.0"), __import_name__("manage")))
+extern void __wasm_import_switchhook_script_dialog_manage(uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/dialog@0.1.0"), __import_name__("current")))
+extern void __wasm_import_switchhook_script_dialog_current(uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/dialog@0.1.0"), __import_name__("find")))
+extern void __wasm_import_switchhook_script_dialog_find(uint8_t *, size_t, uint8_t *, size_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/dialog@0.1.0"), __import_name__("get-var")))
+extern void __wasm_import_switchhook_script_dialog_get_var(uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/dialog@0.1.0"), __import_name__("set-var")))
+extern void __wasm_import_switchhook_script_dialog_set_var(uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/dialog@0.1.0"), __import_name__("set-timeout")))
+extern void __wasm_import_switchhook_script_dialog_set_timeout(int32_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/dialog@0.1.0"), __import_name__("set-profile")))
+extern void __wasm_import_switchhook_script_dialog_set_profile(uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/dialog@0.1.0"), __import_name__("unset-profile")))
+extern void __wasm_import_switchhook_script_dialog_unset_profile(uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/dialog@0.1.0"), __import_name__("in-profile")))
+extern void __wasm_import_switchhook_script_dialog_in_profile(uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/dialog@0.1.0"), __import_name__("profile-size")))
+extern int32_t __wasm_import_switchhook_script_dialog_profile_size(uint8_t *, size_t, int32_t, uint8_t *, size_t);
+
 // Imported Functions from `switchhook:script/htable@0.1.0`
 
 __attribute__((__import_module__("switchhook:script/htable@0.1.0"), __import_name__("get")))
@@ -782,6 +814,47 @@ void switchhook_script_auth_result_void_error_free(switchhook_script_auth_result
   if (!ptr->is_err) {
   } else {
     switchhook_script_auth_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_dialog_error_free(switchhook_script_dialog_error_t *ptr) {
+  switchhook_script_types_error_free(ptr);
+}
+
+void switchhook_script_dialog_info_free(switchhook_script_dialog_info_t *ptr) {
+  router_string_free(&ptr->id);
+  router_string_free(&ptr->call_id);
+  router_string_free(&ptr->from_uri);
+  router_string_free(&ptr->to_uri);
+  router_string_free(&ptr->from_tag);
+  router_string_free(&ptr->to_tag);
+}
+
+void switchhook_script_dialog_result_void_error_free(switchhook_script_dialog_result_void_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    switchhook_script_dialog_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_dialog_option_info_free(switchhook_script_dialog_option_info_t *ptr) {
+  if (ptr->is_some) {
+    switchhook_script_dialog_info_free(&ptr->val);
+  }
+}
+
+void switchhook_script_dialog_result_option_string_error_free(switchhook_script_dialog_result_option_string_error_t *ptr) {
+  if (!ptr->is_err) {
+    router_option_string_free(&ptr->val.ok);
+  } else {
+    switchhook_script_dialog_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_dialog_result_bool_error_free(switchhook_script_dialog_result_bool_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    switchhook_script_dialog_error_free(&ptr->val.err);
   }
 }
 
@@ -2707,6 +2780,375 @@ bool switchhook_script_auth_challenge(switchhook_script_auth_kind_t kind, router
 
 void switchhook_script_auth_consume_credentials(void) {
   __wasm_import_switchhook_script_auth_consume_credentials();
+}
+
+bool switchhook_script_dialog_manage(switchhook_script_dialog_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dialog_manage(ptr);
+  switchhook_script_dialog_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_dialog_current(switchhook_script_dialog_info_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(16+13*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dialog_current(ptr);
+  switchhook_script_dialog_option_info_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (switchhook_script_dialog_info_t) {
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (5*sizeof(void*))))), (*((size_t*) (ptr + (6*sizeof(void*))))) },
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (7*sizeof(void*))))), (*((size_t*) (ptr + (8*sizeof(void*))))) },
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (9*sizeof(void*))))), (*((size_t*) (ptr + (10*sizeof(void*))))) },
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (11*sizeof(void*))))), (*((size_t*) (ptr + (12*sizeof(void*))))) },
+        (switchhook_script_dialog_state_t) (int32_t) *((uint8_t*) (ptr + (13*sizeof(void*)))),
+        (uint32_t) (uint32_t) (*((int32_t*) (ptr + (4+13*sizeof(void*))))),
+        (uint32_t) (uint32_t) (*((int32_t*) (ptr + (8+13*sizeof(void*))))),
+        (uint32_t) (uint32_t) (*((int32_t*) (ptr + (12+13*sizeof(void*))))),
+      };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool switchhook_script_dialog_find(router_string_t *call_id, router_string_t *from_tag, router_string_t *to_tag, switchhook_script_dialog_info_t *ret) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(16+13*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dialog_find((uint8_t *) (*call_id).ptr, (*call_id).len, (uint8_t *) (*from_tag).ptr, (*from_tag).len, (uint8_t *) (*to_tag).ptr, (*to_tag).len, ptr);
+  switchhook_script_dialog_option_info_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (switchhook_script_dialog_info_t) {
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + sizeof(void*)))), (*((size_t*) (ptr + (2*sizeof(void*))))) },
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (3*sizeof(void*))))), (*((size_t*) (ptr + (4*sizeof(void*))))) },
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (5*sizeof(void*))))), (*((size_t*) (ptr + (6*sizeof(void*))))) },
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (7*sizeof(void*))))), (*((size_t*) (ptr + (8*sizeof(void*))))) },
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (9*sizeof(void*))))), (*((size_t*) (ptr + (10*sizeof(void*))))) },
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (11*sizeof(void*))))), (*((size_t*) (ptr + (12*sizeof(void*))))) },
+        (switchhook_script_dialog_state_t) (int32_t) *((uint8_t*) (ptr + (13*sizeof(void*)))),
+        (uint32_t) (uint32_t) (*((int32_t*) (ptr + (4+13*sizeof(void*))))),
+        (uint32_t) (uint32_t) (*((int32_t*) (ptr + (8+13*sizeof(void*))))),
+        (uint32_t) (uint32_t) (*((int32_t*) (ptr + (12+13*sizeof(void*))))),
+      };
+      break;
+    }
+  }
+  *ret = option.val;
+  return option.is_some;
+}
+
+bool switchhook_script_dialog_get_var(router_string_t *name, router_option_string_t *ret, switchhook_script_dialog_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dialog_get_var((uint8_t *) (*name).ptr, (*name).len, ptr);
+  switchhook_script_dialog_result_option_string_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      router_option_string_t option;
+      switch ((int32_t) *((uint8_t*) (ptr + sizeof(void*)))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) };
+          break;
+        }
+      }
+
+      result.val.ok = option;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_dialog_set_var(router_string_t *name, router_string_t *maybe_value, switchhook_script_dialog_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  router_option_string_t value;
+  value.is_some = maybe_value != NULL;if (maybe_value) {
+    value.val = *maybe_value;
+  }
+  int32_t option;
+  uint8_t * option1;
+  size_t option2;
+  if ((value).is_some) {
+    const router_string_t *payload0 = &(value).val;
+    option = 1;
+    option1 = (uint8_t *) (*payload0).ptr;
+    option2 = (*payload0).len;
+  } else {
+    option = 0;
+    option1 = 0;
+    option2 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dialog_set_var((uint8_t *) (*name).ptr, (*name).len, option, option1, option2, ptr);
+  switchhook_script_dialog_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_dialog_set_timeout(uint32_t seconds, switchhook_script_dialog_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dialog_set_timeout((int32_t) (seconds), ptr);
+  switchhook_script_dialog_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_dialog_set_profile(router_string_t *profile, router_string_t *maybe_value, switchhook_script_dialog_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  router_option_string_t value;
+  value.is_some = maybe_value != NULL;if (maybe_value) {
+    value.val = *maybe_value;
+  }
+  int32_t option;
+  uint8_t * option1;
+  size_t option2;
+  if ((value).is_some) {
+    const router_string_t *payload0 = &(value).val;
+    option = 1;
+    option1 = (uint8_t *) (*payload0).ptr;
+    option2 = (*payload0).len;
+  } else {
+    option = 0;
+    option1 = 0;
+    option2 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dialog_set_profile((uint8_t *) (*profile).ptr, (*profile).len, option, option1, option2, ptr);
+  switchhook_script_dialog_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_dialog_unset_profile(router_string_t *profile, router_string_t *maybe_value, bool *ret, switchhook_script_dialog_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  router_option_string_t value;
+  value.is_some = maybe_value != NULL;if (maybe_value) {
+    value.val = *maybe_value;
+  }
+  int32_t option;
+  uint8_t * option1;
+  size_t option2;
+  if ((value).is_some) {
+    const router_string_t *payload0 = &(value).val;
+    option = 1;
+    option1 = (uint8_t *) (*payload0).ptr;
+    option2 = (*payload0).len;
+  } else {
+    option = 0;
+    option1 = 0;
+    option2 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dialog_unset_profile((uint8_t *) (*profile).ptr, (*profile).len, option, option1, option2, ptr);
+  switchhook_script_dialog_result_bool_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_dialog_in_profile(router_string_t *profile, router_string_t *maybe_value, bool *ret, switchhook_script_dialog_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  router_option_string_t value;
+  value.is_some = maybe_value != NULL;if (maybe_value) {
+    value.val = *maybe_value;
+  }
+  int32_t option;
+  uint8_t * option1;
+  size_t option2;
+  if ((value).is_some) {
+    const router_string_t *payload0 = &(value).val;
+    option = 1;
+    option1 = (uint8_t *) (*payload0).ptr;
+    option2 = (*payload0).len;
+  } else {
+    option = 0;
+    option1 = 0;
+    option2 = 0;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dialog_in_profile((uint8_t *) (*profile).ptr, (*profile).len, option, option1, option2, ptr);
+  switchhook_script_dialog_result_bool_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (int32_t) *((uint8_t*) (ptr + sizeof(void*)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+uint32_t switchhook_script_dialog_profile_size(router_string_t *profile, router_string_t *maybe_value) {
+  router_option_string_t value;
+  value.is_some = maybe_value != NULL;if (maybe_value) {
+    value.val = *maybe_value;
+  }
+  int32_t option;
+  uint8_t * option1;
+  size_t option2;
+  if ((value).is_some) {
+    const router_string_t *payload0 = &(value).val;
+    option = 1;
+    option1 = (uint8_t *) (*payload0).ptr;
+    option2 = (*payload0).len;
+  } else {
+    option = 0;
+    option1 = 0;
+    option2 = 0;
+  }
+  int32_t ret = __wasm_import_switchhook_script_dialog_profile_size((uint8_t *) (*profile).ptr, (*profile).len, option, option1, option2);
+  return (uint32_t) (ret);
 }
 
 bool switchhook_script_htable_get(router_string_t *table, router_string_t *key, switchhook_script_htable_option_value_t *ret, switchhook_script_htable_error_t *err) {

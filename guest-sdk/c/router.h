@@ -487,6 +487,70 @@ typedef struct {
   } val;
 } switchhook_script_auth_result_void_error_t;
 
+typedef switchhook_script_types_error_t switchhook_script_dialog_error_t;
+
+// How far a call has come; it never goes back.
+typedef uint8_t switchhook_script_dialog_state_t;
+
+// INVITE sent, nothing heard; Kamailio's 1.
+#define SWITCHHOOK_SCRIPT_DIALOG_STATE_UNCONFIRMED 0
+// It rings: 2.
+#define SWITCHHOOK_SCRIPT_DIALOG_STATE_EARLY 1
+// Answered, but no ACK yet: 3.
+#define SWITCHHOOK_SCRIPT_DIALOG_STATE_CONFIRMED_UNACKED 2
+// It goes on: 4.
+#define SWITCHHOOK_SCRIPT_DIALOG_STATE_CONFIRMED 3
+// It has ended: 5.
+#define SWITCHHOOK_SCRIPT_DIALOG_STATE_DELETED 4
+
+// A dialog.
+typedef struct switchhook_script_dialog_info_t {
+  // Its name, as it stands in our Record-Route as `did`.
+  router_string_t   id;
+  router_string_t   call_id;
+  router_string_t   from_uri;
+  router_string_t   to_uri;
+  // The caller's tag.
+  router_string_t   from_tag;
+  // The tag of who was called; empty until they answer.
+  router_string_t   to_tag;
+  switchhook_script_dialog_state_t   state;
+  // Seconds since its INVITE came.
+  uint32_t   age;
+  // Seconds since it was answered; 0 before.
+  uint32_t   duration;
+  // Seconds until it times out.
+  uint32_t   left;
+} switchhook_script_dialog_info_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    switchhook_script_dialog_error_t err;
+  } val;
+} switchhook_script_dialog_result_void_error_t;
+
+typedef struct {
+  bool is_some;
+  switchhook_script_dialog_info_t val;
+} switchhook_script_dialog_option_info_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    router_option_string_t ok;
+    switchhook_script_dialog_error_t err;
+  } val;
+} switchhook_script_dialog_result_option_string_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    bool ok;
+    switchhook_script_dialog_error_t err;
+  } val;
+} switchhook_script_dialog_result_bool_error_t;
+
 typedef switchhook_script_types_error_t switchhook_script_htable_error_t;
 
 // An item's value.
@@ -904,6 +968,29 @@ extern bool switchhook_script_auth_challenge(switchhook_script_auth_kind_t kind,
 // Removes the credentials that were accepted, so that the next hop does not see them; `consume_credentials`.
 extern void switchhook_script_auth_consume_credentials(void);
 
+// Imported Functions from `switchhook:script/dialog@0.1.0`
+// Tracks the dialog that this initial INVITE begins; `dlg_manage`. Its name goes into the Record-Route of `rr.record-route`, without which no
+// request of the dialog comes here. `limit` where there are too many dialogs: the call can go on untracked.
+extern bool switchhook_script_dialog_manage(switchhook_script_dialog_error_t *err);
+// The current dialog, looked for by the request's Call-ID and tags where `rr.loose-route` did not find it; `is_known_dlg`.
+extern bool switchhook_script_dialog_current(switchhook_script_dialog_info_t *ret);
+// The dialog that goes on with that Call-ID and these tags, in either order. An empty tag is that of who has not answered.
+extern bool switchhook_script_dialog_find(router_string_t *call_id, router_string_t *from_tag, router_string_t *to_tag, switchhook_script_dialog_info_t *ret);
+// A variable of the current dialog; `$dlg_var(name)`. It is seen at every node that shares dialogs.
+extern bool switchhook_script_dialog_get_var(router_string_t *name, router_option_string_t *ret, switchhook_script_dialog_error_t *err);
+// Sets it, or removes it with none.
+extern bool switchhook_script_dialog_set_var(router_string_t *name, router_string_t *maybe_value, switchhook_script_dialog_error_t *err);
+// Sets how many seconds the call may last: after its answer, or from now where it is answered; `dlg_set_timeout`.
+extern bool switchhook_script_dialog_set_timeout(uint32_t seconds, switchhook_script_dialog_error_t *err);
+// Counts the current dialog in a profile while it goes on, under a value where one is given; `set_dlg_profile`. It is in each once.
+extern bool switchhook_script_dialog_set_profile(router_string_t *profile, router_string_t *maybe_value, switchhook_script_dialog_error_t *err);
+// Takes it out again; tells whether it was in it; `unset_dlg_profile`.
+extern bool switchhook_script_dialog_unset_profile(router_string_t *profile, router_string_t *maybe_value, bool *ret, switchhook_script_dialog_error_t *err);
+// Whether the current dialog is in a profile; `is_in_profile`.
+extern bool switchhook_script_dialog_in_profile(router_string_t *profile, router_string_t *maybe_value, bool *ret, switchhook_script_dialog_error_t *err);
+// How many dialogs are in a profile, or in that value of it; `get_profile_size`.
+extern uint32_t switchhook_script_dialog_profile_size(router_string_t *profile, router_string_t *maybe_value);
+
 // Imported Functions from `switchhook:script/htable@0.1.0`
 // The value of a key; none where absent or expired.
 extern bool switchhook_script_htable_get(router_string_t *table, router_string_t *key, switchhook_script_htable_option_value_t *ret, switchhook_script_htable_error_t *err);
@@ -1106,6 +1193,18 @@ void switchhook_script_auth_error_free(switchhook_script_auth_error_t *ptr);
 void switchhook_script_auth_verdict_free(switchhook_script_auth_verdict_t *ptr);
 
 void switchhook_script_auth_result_void_error_free(switchhook_script_auth_result_void_error_t *ptr);
+
+void switchhook_script_dialog_error_free(switchhook_script_dialog_error_t *ptr);
+
+void switchhook_script_dialog_info_free(switchhook_script_dialog_info_t *ptr);
+
+void switchhook_script_dialog_result_void_error_free(switchhook_script_dialog_result_void_error_t *ptr);
+
+void switchhook_script_dialog_option_info_free(switchhook_script_dialog_option_info_t *ptr);
+
+void switchhook_script_dialog_result_option_string_error_free(switchhook_script_dialog_result_option_string_error_t *ptr);
+
+void switchhook_script_dialog_result_bool_error_free(switchhook_script_dialog_result_bool_error_t *ptr);
 
 void switchhook_script_htable_error_free(switchhook_script_htable_error_t *ptr);
 

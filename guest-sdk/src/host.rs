@@ -5,11 +5,11 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::testkit::imports::{
-    auth, dmq, erlang, htable, log, registrar, reply, request, rpc, rr, tm, transport, vars,
+    auth, dialog, dmq, erlang, htable, log, registrar, reply, request, rpc, rr, tm, transport, vars,
 };
 
 pub(crate) use crate::bindings::switchhook::script::types;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use crate::bindings::switchhook::script::{
-    auth, dmq, erlang, htable, log, registrar, reply, request, rpc, rr, tm, transport, vars,
+    auth, dialog, dmq, erlang, htable, log, registrar, reply, request, rpc, rr, tm, transport, vars,
 };

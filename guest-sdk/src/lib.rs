@@ -71,6 +71,7 @@
 //! | `#[event_route("erlang-event:EVENT")]` | `node-up`, `node-down`, `exit`, `down` | `&erlang::Event` |
 //! | `#[event_route("dmq:CHANNEL")]` | a message of a member of the DMQ bus on that channel ([`dmq`]) | `&mut dmq::Message` |
 //! | `#[event_route("dmq-event:EVENT")]` | `peer-up`, `peer-disabled`, `peer-down`, `answered` | `&dmq::Event` |
+//! | `#[event_route("dialog:EVENT")]` | `start`, `end`, `failed`, `timeout` of a call that is tracked ([`dialog`]) | `&dialog::Info` |
 //! | `#[rpc("group.command")]` | a command on the admin socket or from Erlang ([`rpc`]) | `&rpc::Params` |
 //!
 //! Each may also take the script's state: what `#[init]` returns, or else the `#[config]` struct, by `&` or `&mut`. State is one
@@ -106,6 +107,7 @@ pub mod auth;
 pub mod bindings;
 mod config;
 pub mod dmq;
+pub mod dialog;
 pub mod erlang;
 mod error;
 mod header;
@@ -152,7 +154,7 @@ pub mod prelude {
     pub use crate::registrar::{self, Binding, Saved};
     pub use crate::{
         Error, Method, NameAddr, Order, Outcome, Reply, Request, Result, Routed, Target, Uri,
-        UriBuf, dmq, erlang, htable, log, route, rpc, transport, vars,
+        UriBuf, dialog, dmq, erlang, htable, log, route, rpc, transport, vars,
     };
     pub use switchhook_sdk_macros::{
         branch_route, config, event_route, export_state, failure_route, import_state, init,

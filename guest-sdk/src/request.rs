@@ -2,7 +2,7 @@
 
 use crate::error::{End, Error, Outcome, Result};
 use crate::host::types::{self, Body, Edit, Endpoint, Header};
-use crate::host::{registrar, request, rr, tm, transport};
+use crate::host::{dialog, registrar, request, rr, tm, transport};
 use crate::message::{Message, OfRequest, body, field, message_functions};
 use crate::method::Method;
 use crate::nameaddr::NameAddr;
@@ -220,6 +220,12 @@ impl Request {
         rr::record_route(params).map_err(Error::host)?;
         self.message.touched("Record-Route");
         Ok(())
+    }
+
+    /// Tracks the dialog that this INVITE begins; `dlg_manage`. See [`dialog`](mod@crate::dialog).
+    pub fn manage_dialog(&mut self) -> Result<()> {
+        self.message.flush()?;
+        dialog::manage().map_err(Error::host)
     }
 
     /// Takes our own Route values off and repairs what strict routers do; `loose_route`.

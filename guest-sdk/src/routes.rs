@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 
 use crate::bindings::exports::switchhook::script as exports;
+use crate::dialog::Info;
 use crate::dmq;
 use crate::erlang::{Event, Message};
 use crate::error::{End, Error, Outcome, Result};
@@ -109,6 +110,11 @@ pub trait Script: 'static {
     /// `event_route[dmq-event:EVENT]`
     fn on_bus_event(_event: &dmq::Event) -> Outcome {
         Ok(End::Next)
+    }
+
+    /// `event_route[dialog:EVENT]`
+    fn on_dialog(name: &str, _info: &Info) -> Outcome {
+        Err(unknown("dialog", name))
     }
 
     /// A command, with its arguments as JSON; gives JSON.
@@ -254,6 +260,22 @@ impl<S: Script> exports::dmq_route::Guest for Exports<S> {
     fn on_event(event: exports::dmq_route::Event) -> Result<(), String> {
         if const { handles(S::HANDLERS, Family::DmqEvent) } {
             S::on_bus_event(&dmq::Event::of(event)).map_err(Error::into_message)?;
+        }
+        Ok(())
+    }
+}
+
+impl<S: Script> exports::dialog_route::Guest for Exports<S> {
+    fn on_event(event: exports::dialog_route::Event, info: Info) -> Result<(), String> {
+        use exports::dialog_route::Event as Befell;
+        let name = match event {
+            Befell::Start => "start",
+            Befell::End => "end",
+            Befell::Failed => "failed",
+            Befell::Timeout => "timeout",
+        };
+        if const { handles(S::HANDLERS, Family::DialogRoute) } {
+            S::on_dialog(name, &info).map_err(Error::into_message)?;
         }
         Ok(())
     }

@@ -123,6 +123,7 @@ fn handler(route: &Route) -> Option<TokenStream> {
         Kind::Event => (quote!(RegistrarRoute), ""),
         Kind::Message => (quote!(ErlangRoute), route.name.as_str()),
         Kind::ErlangEvent => (quote!(ErlangEvent), route.name.as_str()),
+        Kind::Dialog => (quote!(DialogRoute), route.name.as_str()),
         Kind::Command => (quote!(RpcRoute), route.name.as_str()),
         Kind::BusMessage => (quote!(DmqRoute), route.name.as_str()),
         Kind::BusEvent => (quote!(DmqEvent), route.name.as_str()),
@@ -174,6 +175,11 @@ fn functions(routes: &[Route]) -> TokenStream {
             Kind::BusMessage,
             "on_bus_message",
             quote!(msg: &mut ::switchhook_sdk::dmq::Message),
+        ),
+        (
+            Kind::Dialog,
+            "on_dialog",
+            quote!(info: &::switchhook_sdk::dialog::Info),
         ),
     ];
     for (kind, function, parameters) in named {
@@ -286,6 +292,7 @@ fn call(route: &Route) -> TokenStream {
         Argument::Contact => quote!(contact),
         Argument::Message => quote!(msg),
         Argument::Event => quote!(event),
+        Argument::Dialog => quote!(info),
         Argument::Params => quote!(params),
         Argument::State => quote!(state),
     });

@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Message,
     /// `erlang-event:EVENT`
     ErlangEvent,
+    /// `dialog:EVENT`
+    Dialog,
     Command,
     /// `dmq:CHANNEL`
     BusMessage,
@@ -42,6 +44,10 @@ const EVENTS: &[&str] = &[
     "dmq-event:peer-disabled",
     "dmq-event:peer-down",
     "dmq-event:answered",
+    "dialog:start",
+    "dialog:end",
+    "dialog:failed",
+    "dialog:timeout",
 ];
 
 impl Kind {
@@ -75,9 +81,12 @@ impl Kind {
             Kind::Branch => "branch_route",
             Kind::OnReply => "onreply_route",
             Kind::Failure => "failure_route",
-            Kind::Event | Kind::Message | Kind::ErlangEvent | Kind::BusMessage | Kind::BusEvent => {
-                "event_route"
-            }
+            Kind::Event
+            | Kind::Message
+            | Kind::ErlangEvent
+            | Kind::BusMessage
+            | Kind::BusEvent
+            | Kind::Dialog => "event_route",
             Kind::Command => "rpc",
         }
     }
@@ -92,6 +101,7 @@ impl Kind {
                 | Kind::Event
                 | Kind::Message
                 | Kind::ErlangEvent
+                | Kind::Dialog
                 | Kind::Command
                 | Kind::BusMessage
                 | Kind::BusEvent
@@ -117,6 +127,7 @@ impl Kind {
             Kind::Event => matches!(argument, Contact | State),
             Kind::Message | Kind::BusMessage => matches!(argument, Message | State),
             Kind::ErlangEvent | Kind::BusEvent => matches!(argument, Event | State),
+            Kind::Dialog => matches!(argument, Dialog | State),
             Kind::Command => matches!(argument, Params | State),
             Kind::Init | Kind::ExportState | Kind::ImportState => false,
         }
@@ -148,6 +159,9 @@ impl Kind {
             Kind::BusEvent => {
                 "takes `&dmq::Event` and, where it wants, the script's state, such as `&Config`"
             }
+            Kind::Dialog => {
+                "takes `&dialog::Info` and, where it wants, the script's state, such as `&Config`"
+            }
             Kind::Command => {
                 "takes `&rpc::Params` and, where it wants, the script's state, such as `&Config`"
             }
@@ -170,6 +184,7 @@ pub(crate) enum Argument {
     Contact,
     Message,
     Event,
+    Dialog,
     Params,
     State,
 }
@@ -270,6 +285,7 @@ fn name(kind: Kind, attribute: &Attribute, function: &Ident) -> Result<(Kind, St
         Some(("erlang-event", event)) => (Kind::ErlangEvent, event.to_owned()),
         Some(("dmq", channel)) => (Kind::BusMessage, channel.to_owned()),
         Some(("dmq-event", event)) => (Kind::BusEvent, event.to_owned()),
+        Some(("dialog", event)) => (Kind::Dialog, event.to_owned()),
         _ => (kind, name),
     })
 }
@@ -363,6 +379,7 @@ fn arguments(kind: Kind, function: &ItemFn) -> Result<Vec<Argument>> {
                 Some(last) if last.ident == "Binding" => Argument::Contact,
                 Some(last) if last.ident == "Message" => Argument::Message,
                 Some(last) if last.ident == "Event" => Argument::Event,
+                Some(last) if last.ident == "Info" => Argument::Dialog,
                 Some(last) if last.ident == "Params" => Argument::Params,
                 _ => Argument::State,
             },

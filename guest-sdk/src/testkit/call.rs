@@ -3,9 +3,11 @@
 use std::fmt;
 use std::mem;
 
+use switchhook_sip::dialog::Id;
 use switchhook_sip::message::{HeaderId, Message, reason_phrase, response};
 use switchhook_store::Vars;
 
+use super::dialogs::Tracked;
 use super::message::{Draft, apply, parse, text};
 use super::site::{Loaded, Site};
 use super::world::{Arms, Decision, Event};
@@ -34,6 +36,8 @@ pub struct Call {
     answers: Vec<Answer>,
     error: Option<String>,
     dropped: bool,
+    /// The dialog that it begins, where the script tracks it.
+    dialog: Option<Id>,
     /// Where in the site's log this call's lines begin.
     log: usize,
 }
@@ -75,11 +79,17 @@ impl Call {
             answers: Vec::new(),
             error: None,
             dropped: false,
+            dialog: None,
             log,
         };
         let event = call.event(Family::RequestRoute, call.request.clone());
         let (event, outcome) = call.run(event, |script| (script.on_request)());
+        let went = outcome == Ok(Outcome::Done) && !event.decided.is_empty();
+        let dialog = event.dialog;
         call.carry_out(event, outcome, None);
+        if let Some(Tracked::Within(id, side)) = dialog.filter(|_| went) {
+            call.site.dialog_requested(id, side, &call.request);
+        }
         call
     }
 
@@ -182,6 +192,17 @@ impl Call {
         self
     }
 
+    /// A request of the caller's within the dialog that this one began, to be [received](Site::receive): with our Route on top.
+    pub fn within(&self, method: &str) -> Draft {
+        let value = |id| self.request.header(id).map(text).unwrap_or_default();
+        super::message::request(method, &text(self.request.request_uri()))
+            .header("From", &value(HeaderId::From))
+            .header("To", &format!("{};tag=b1", value(HeaderId::To)))
+            .header("Call-ID", &value(HeaderId::CallId))
+            .header("CSeq", &format!("2 {method}"))
+            .header("Route", "<sip:127.0.0.1:5060;lr>")
+    }
+
     /// Nobody answers in time.
     pub fn times_out(&mut self) -> &mut Call {
         for branch in self.round..self.sent.len() {
@@ -217,6 +238,7 @@ impl Call {
             canceled: self.canceled,
             timed_out: false,
             branch: None,
+            dialog: self.dialog.map(Tracked::Begun),
         }
     }
 
@@ -232,6 +254,9 @@ impl Call {
         let event = event.expect("a script leaves its event where it is");
         self.vars = event.vars.clone();
         self.arms = event.arms.clone();
+        if let Some(Tracked::Begun(id)) = event.dialog {
+            self.dialog = Some(id);
+        }
         if let Err(error) = &outcome {
             println!("the route fails: {error}");
             self.error = Some(error.clone());
@@ -382,14 +407,14 @@ impl Call {
             }
         }
         if status < 200 {
-            self.answers.push(Answer::of(&reply));
+            self.answered(Answer::of(&reply));
             return;
         }
         self.sent[branch].status = Some(status);
         self.sent[branch].timed_out = timed_out;
         if status < 300 {
             self.waiting.clear();
-            self.answers.push(Answer::of(&reply));
+            self.answered(Answer::of(&reply));
         }
     }
 
@@ -428,6 +453,15 @@ impl Call {
             .min_by_key(|(status, _)| if *status >= 600 { 0 } else { *status })
     }
 
+    /// The caller gets an answer.
+    fn answered(&mut self, answer: Answer) {
+        let status = answer.status;
+        self.answers.push(answer);
+        if let Some(id) = self.dialog {
+            self.site.dialog_answered(id, status);
+        }
+    }
+
     fn give(&mut self, status: u16, reason: &str, headers: Vec<Header>, body: Option<Body>) {
         let reason = if reason.is_empty() {
             reason_phrase(status)
@@ -438,7 +472,7 @@ impl Call {
         if let Some(body) = &body {
             headers.push(("Content-Type".to_owned(), body.content_type.clone()));
         }
-        self.answers.push(Answer {
+        self.answered(Answer {
             status,
             reason: reason.to_owned(),
             headers,

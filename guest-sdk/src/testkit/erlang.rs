@@ -313,6 +313,7 @@ impl Site {
             canceled: false,
             timed_out: false,
             branch: None,
+            dialog: None,
         });
         drop(world);
         let result = run(self);

@@ -50,6 +50,7 @@
 
 mod call;
 pub(crate) mod dmq;
+pub(crate) mod dialogs;
 pub(crate) mod erlang;
 pub(crate) mod imports;
 mod message;

@@ -8,6 +8,7 @@ use switchhook_sip::message::Message;
 use switchhook_store::Vars;
 
 use super::dmq::FakeBus;
+use super::dialogs::{Dialogs, Tracked};
 use super::erlang::Fake;
 use super::message::text;
 use crate::host::auth::{Kind, Verdict};
@@ -38,6 +39,7 @@ pub(super) struct World {
     pub(super) erlang: Fake,
     pub(super) bus: FakeBus,
     pub(super) commands: Vec<(String, String)>,
+    pub(crate) dialogs: Dialogs,
 }
 
 /// What a script is asked, and what it has done so far.
@@ -58,6 +60,7 @@ pub(super) struct Event {
     pub(super) canceled: bool,
     pub(super) timed_out: bool,
     pub(super) branch: Option<u32>,
+    pub(crate) dialog: Option<Tracked>,
 }
 
 /// The routes that a transaction has armed, and its timeouts.
@@ -147,6 +150,13 @@ pub(super) fn not_here(route: &str) -> types::Error {
 pub(super) fn unavailable(message: &str) -> types::Error {
     types::Error {
         code: ErrorCode::Unavailable,
+        message: message.to_owned(),
+    }
+}
+
+pub(super) fn full(message: &str) -> types::Error {
+    types::Error {
+        code: ErrorCode::Limit,
         message: message.to_owned(),
     }
 }

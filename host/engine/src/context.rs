@@ -5,7 +5,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use switchhook_script::{Current, Event, Pinned, Target};
+use switchhook_script::{Current, Event, Pinned, Target, Tracked};
+use switchhook_sip::dialog::Id;
 use switchhook_sip::flow::Source;
 use switchhook_sip::message::Message;
 use switchhook_sip::transaction::{Best, BranchId, ReplyId, Wait};
@@ -29,6 +30,8 @@ pub(crate) struct Context {
     /// Parameters of the Record-Route to add; none where the script does not stay in the dialog.
     pub(crate) record_route: Option<String>,
     pub(crate) routes: Routes,
+    /// The dialog that the request begins, while it is tracked and not answered.
+    pub(crate) dialog: Option<Id>,
     pub(crate) wait: Wait,
     /// Branches made so far; the number of the next one.
     pub(crate) branches: u32,
@@ -82,6 +85,7 @@ impl Context {
             force_rport: false,
             record_route: None,
             routes: Routes::default(),
+            dialog: None,
             wait: Wait::default(),
             branches: 0,
             cancelled: false,
@@ -136,5 +140,6 @@ impl Context {
         event.force_rport = self.force_rport;
         event.transaction.canceled = self.cancelled;
         event.transaction.status = self.status;
+        event.dialog = self.dialog.map(Tracked::Begun);
     }
 }

@@ -331,6 +331,7 @@ fn lane(parts: LaneParts) -> Result<Lane, StartError> {
         scratch: Vec::with_capacity(4096),
         edits: Edits::default(),
         reply_source: None,
+        tracked: 0,
         events: std::collections::VecDeque::new(),
         mail: std::collections::VecDeque::new(),
         done: std::collections::VecDeque::new(),

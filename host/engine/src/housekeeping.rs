@@ -1,4 +1,4 @@
-//! What one lane looks after now and then for all: old generations, items of hash tables and contacts whose time is over.
+//! What one lane looks after now and then for all: old generations, items of hash tables, contacts and dialogs whose time is over.
 //!
 //! In bounded batches: what is left waits for the next time.
 
@@ -21,6 +21,7 @@ impl Lane {
         }
         let services = Arc::clone(&self.services);
         services.htables.sweep(now);
+        self.expire_dialogs(now);
         let generation = Arc::clone(self.pool.current());
         for locations in services.locations.values() {
             for expired in locations.expire(now, self.limits.expired) {

@@ -102,6 +102,8 @@ pub(crate) struct Lane {
     /// Buffers that are used again for whatever is written here.
     pub(crate) scratch: Vec<u8>,
     pub(crate) edits: Edits,
+    /// Transactions whose answer a dialog waits for.
+    pub(crate) tracked: usize,
     /// Where the reply came from that the transaction layer works on.
     pub(crate) reply_source: Option<Source>,
     pub(crate) events: VecDeque<NetEvent>,
@@ -309,6 +311,9 @@ impl Lane {
                     destination,
                     origin,
                 } => {
+if self.tracked > 0 {
+                        self.dialog_answer(now, origin, &bytes);
+                    }
                     self.send(destination, bytes);
                     if let Origin::Server(key) = origin
                         && !self.tm.is_pending(key)
@@ -334,7 +339,7 @@ impl Lane {
                 },
                 Output::Failure { key, best } => self.failure(now, key, best),
                 Output::NextAddress { key, failed } => self.next_address(now, key, failed),
-                Output::Terminated { .. } => {}
+                Output::Terminated { data, .. } => self.dialog_unanswered(now, &data),
             }
         }
     }

@@ -15,6 +15,7 @@ mod command;
 mod config;
 mod context;
 mod copies;
+mod dialog;
 pub mod dmq;
 mod engine;
 mod erlang;

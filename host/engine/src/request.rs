@@ -6,13 +6,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use switchhook_script::{Answer, Current, Decision, Event, Generation, Outcome, Route};
+use switchhook_script::{Answer, Current, Decision, Event, Generation, Outcome, Route, Tracked};
 use switchhook_sip::flow::Source;
 use switchhook_sip::message::{Edits, HeaderId, Message, Method, refuse};
 use switchhook_sip::proxy::mark_source;
 use switchhook_sip::transaction::{Arms, Arrival, Key, NotCreated, Wait};
 
 use crate::context::Context;
+use crate::dialog::with_name;
 use crate::guest::{Ended, Job};
 use crate::lane::Lane;
 use crate::relay::{Relay, Try};
@@ -195,6 +196,8 @@ impl Lane {
                 Decision::Relay { .. } | Decision::Forward | Decision::Respond(_)
             )
         });
+        let tracked = event.dialog;
+        let went = decided && matches!(outcome, Ok(Outcome::Done));
         let mut relayed = false;
         match outcome {
             Ok(Outcome::Done) if decided => {
@@ -219,6 +222,9 @@ impl Lane {
                 }
             }
             Err(_) => self.error_reply(now, &mut request),
+        }
+        if let Some(tracked) = tracked {
+            self.dialog_request(now, &request.message, request.key, tracked, went);
         }
         if let Some(key) = request.key.filter(|_| !relayed) {
             self.release(now, key);
@@ -294,6 +300,11 @@ impl Lane {
         if let Some(request) = event.request.take() {
             context.request = Some(request);
             context.settle(event);
+        }
+        if let Some(Tracked::Begun(id)) = event.dialog.take()
+            && context.dialog.replace(id).is_none()
+        {
+            self.tracked += 1;
         }
         settings.apply(context);
         let arms = Arms {
@@ -413,7 +424,10 @@ impl Settings {
 
     fn apply(&self, context: &mut Context) {
         if let Some(record_route) = &self.record_route {
-            context.record_route.clone_from(record_route);
+            context.record_route = match (record_route, context.dialog) {
+                (Some(params), Some(dialog)) => Some(with_name(params, dialog)),
+                _ => record_route.clone(),
+            };
         }
         for (set, route) in [
             (&self.failure, &mut context.routes.failure),

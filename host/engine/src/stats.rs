@@ -109,6 +109,16 @@ counters! {
         copies_lost: "copies.lost",
         /// Sends that failed.
         send_failed: "transport.failed",
+        /// Dialogs that scripts began to track.
+        dialogs_begun: "dialogs.begun",
+        /// Dialogs that were answered.
+        dialogs_started: "dialogs.started",
+        /// Dialogs that a BYE ended.
+        dialogs_ended: "dialogs.ended",
+        /// Dialogs that were refused, cancelled or never answered.
+        dialogs_failed: "dialogs.failed",
+        /// Dialogs whose time was over.
+        dialogs_timed_out: "dialogs.timed_out",
         /// Contacts whose time was over.
         expired: "registrar.expired",
     }

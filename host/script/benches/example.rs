@@ -29,7 +29,7 @@ use switchhook_sip::flow::Transport;
 use switchhook_sip::message::Message;
 use switchhook_sip::proxy::{LoopKey, Own};
 use switchhook_sip::registrar;
-use switchhook_store::{Htables, LocationLimits, Locations};
+use switchhook_store::{DialogLimits, Dialogs, Htables, LocationLimits, Locations};
 
 /// What a phone sends, as large as phones write it.
 fn request(method: &str, uri: &str, more: &str) -> Box<Event> {
@@ -82,6 +82,7 @@ fn lane(auth: bool) -> (Arc<Script>, Pool) {
             "location".to_owned(),
             Locations::new(LocationLimits::default()),
         )]),
+        dialogs: Dialogs::new(Instant::now(), DialogLimits::default()),
         registrar: registrar::Limits::default(),
         authority: Authority::new([7; 32], Instant::now(), Config::default()),
         users: Box::new(UserTable::default()),

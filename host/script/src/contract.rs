@@ -43,6 +43,8 @@ pub enum Family {
     Dmq,
     /// `dmq-route`, events: the name is the event's.
     DmqEvent,
+    /// `dialog-route`: the name is the event's.
+    Dialog,
 }
 
 impl Family {
@@ -61,6 +63,7 @@ impl Family {
             Route::Command(_) => Self::Rpc,
             Route::DmqMessage(_) => Self::Dmq,
             Route::DmqEvent(_) => Self::DmqEvent,
+            Route::Dialog { .. } => Self::Dialog,
         }
     }
 
@@ -77,6 +80,7 @@ impl Family {
             Self::Erlang | Self::ErlangEvent => "erlang-route",
             Self::Rpc => "rpc-route",
             Self::Dmq | Self::DmqEvent => "dmq-route",
+            Self::Dialog => "dialog-route",
         }
     }
 
@@ -92,6 +96,7 @@ impl Family {
                 | Self::Rpc
                 | Self::Dmq
                 | Self::DmqEvent
+                | Self::Dialog
         )
     }
 }
@@ -111,6 +116,7 @@ impl From<WitFamily> for Family {
             WitFamily::RpcRoute => Self::Rpc,
             WitFamily::DmqRoute => Self::Dmq,
             WitFamily::DmqEvent => Self::DmqEvent,
+            WitFamily::DialogRoute => Self::Dialog,
         }
     }
 }
@@ -243,9 +249,10 @@ exported! {
     erlang: erlang_route;
     rpc: rpc_route;
     dmq: dmq_route;
+    dialog: dialog_route;
 }
 
-const FAMILIES: [Family; 12] = [
+const FAMILIES: [Family; 13] = [
     Family::Request,
     Family::Reply,
     Family::Onsend,
@@ -258,6 +265,7 @@ const FAMILIES: [Family; 12] = [
     Family::Rpc,
     Family::Dmq,
     Family::DmqEvent,
+    Family::Dialog,
 ];
 
 impl Exports {
@@ -274,6 +282,7 @@ impl Exports {
             Family::Erlang | Family::ErlangEvent => self.erlang.is_some(),
             Family::Rpc => self.rpc.is_some(),
             Family::Dmq | Family::DmqEvent => self.dmq.is_some(),
+            Family::Dialog => self.dialog.is_some(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! purpose: recording, replay and shadow runs are other implementations of it. [`crate::Live`] is the one that acts.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use switchhook_bindings::switchhook::script::auth::{Kind, Verdict};
 use switchhook_bindings::switchhook::script::htable::Value;
@@ -13,6 +14,7 @@ use switchhook_bindings::switchhook::script::registrar::{Binding, Saved};
 use switchhook_bindings::switchhook::script::rr::Routed;
 use switchhook_sip::flow::Source;
 use switchhook_sip::message::{EditError, Edits, Message, Position, Uri, View};
+use switchhook_store::Dialogs;
 
 use crate::dmq::DmqNode;
 use crate::erlang::ErlangNode;
@@ -102,6 +104,9 @@ pub trait Effects: Send + Sync + 'static {
     fn registered(&self, table: &str, uri: &Uri<'_>) -> Result<bool, Refusal>;
     /// Removes all contacts of a URI.
     fn unregister(&self, table: &str, uri: &Uri<'_>) -> Result<u32, Refusal>;
+
+    /// The calls that are tracked, and the time: a store that is changed at once.
+    fn dialogs(&self) -> (&Dialogs, Instant);
 
     /// Checks a request's credentials for a realm.
     fn check_credentials(&self, kind: Kind, realm: &str, request: View<'_>) -> Checked;

@@ -7,10 +7,13 @@
 
 use std::sync::Arc;
 
+use switchhook_bindings::switchhook::script::dialog::Info;
 use switchhook_bindings::switchhook::script::registrar::Binding;
+use switchhook_sip::dialog::Id;
 use switchhook_sip::flow::{Destination, FlowId, Source};
 use switchhook_sip::message::{Edits, Message as SipMessage, View};
 use switchhook_store::Vars;
+use switchhook_store::dialogs::dialog::{self, Side};
 
 use crate::command::Invocation;
 use crate::dmq::{self, DmqEvent};
@@ -55,6 +58,13 @@ pub enum Route {
     },
     /// `erlang-route.on-event`: what befell a node, a link or a monitor.
     ErlangEvent(Box<ErlangEvent>),
+    /// `dialog-route.on-event`: what befell a call that is tracked.
+    Dialog {
+        /// What befell it.
+        event: dialog::Event,
+        /// The dialog as it was then.
+        info: Box<Info>,
+    },
     /// `rpc-route.on-command`: a command of the script; its answer is left in it.
     Command(Box<Invocation>),
     /// `dmq-route.on-message`: a message of a member of the bus; its answer is left in it.
@@ -75,6 +85,7 @@ impl Route {
             Self::Failure { .. } => "failure-route",
             Self::ContactExpired(_) => "registrar-route",
             Self::ErlangMessage { .. } | Self::ErlangEvent(_) => "erlang-route",
+            Self::Dialog { .. } => "dialog-route",
             Self::Command(_) => "rpc-route",
             Self::DmqMessage(_) | Self::DmqEvent(_) => "dmq-route",
         }
@@ -93,6 +104,7 @@ impl Route {
                 ErlangEvent::Exit(_) => "exit",
                 ErlangEvent::Down(_) => "down",
             },
+            Self::Dialog { event, .. } => event.name(),
             Self::Command(invocation) => &invocation.name,
             Self::DmqMessage(message) => &message.channel,
             Self::DmqEvent(event) => match **event {
@@ -235,6 +247,26 @@ pub struct TransactionView {
     pub timed_out: bool,
 }
 
+/// The current dialog of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tracked {
+    /// The event's INVITE begins it.
+    Begun(Id),
+    /// The event's request is of it, sent by that side.
+    Within(Id, Side),
+    /// The event is about it; there is no message.
+    About(Id),
+}
+
+impl Tracked {
+    /// Its name.
+    pub const fn id(self) -> Id {
+        match self {
+            Self::Begun(id) | Self::Within(id, _) | Self::About(id) => id,
+        }
+    }
+}
+
 /// One call of one route of a script.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -255,6 +287,8 @@ pub struct Event {
     pub force_rport: bool,
     /// The transaction's variables: moved in, moved out.
     pub vars: Vars,
+    /// The dialog that is current, where it is tracked. A request route may find it or begin it.
+    pub dialog: Option<Tracked>,
     /// The transaction's state.
     pub transaction: TransactionView,
     /// How many events led to this one: 0 for what the network brought. More than the script's limit is refused.
@@ -275,6 +309,7 @@ impl Event {
             targets: Vec::new(),
             force_rport: false,
             vars: Vars::default(),
+            dialog: None,
             transaction: TransactionView::default(),
             depth: 0,
             decisions: Vec::new(),

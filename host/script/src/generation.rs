@@ -165,6 +165,11 @@ impl Generation {
         self.handles_named(Family::Registrar, "")
     }
 
+    /// Whether it wants to know of that event of calls that are tracked.
+    pub fn handles_dialog(&self, event: &str) -> bool {
+        self.handles_named(Family::Dialog, event)
+    }
+
     pub(crate) fn handles_named(&self, family: Family, name: &str) -> bool {
         self.exports.has(family)
             && self

@@ -51,6 +51,8 @@ interfaces! {
     Registrar "registrar";
     /// Digest authentication.
     Auth "auth";
+    /// Calls that are tracked.
+    Dialog "dialog";
     /// Shared hash tables.
     Htable "htable";
     /// The Erlang node.

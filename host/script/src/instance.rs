@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use wasmtime::{Result, Store};
 
+use switchhook_bindings::exports::switchhook::script::dialog_route::Event as DialogEvent;
 use switchhook_bindings::exports::switchhook::script::erlang_route::Message as WitMessage;
 use switchhook_bindings::exports::switchhook::script::lifecycle::Handler;
 use switchhook_bindings::switchhook::script::types::Outcome as WitOutcome;
+use switchhook_store::dialogs::dialog;
 
 use crate::command::Fault;
 use crate::context::Context;
@@ -244,6 +246,14 @@ impl Instance {
                 }
                 None => None,
             },
+            Route::Dialog { event, info } => match &handles.dialog {
+                Some(guest) => {
+                    let (event, info) = (wit_event(*event), info.clone());
+                    let done = guest.call_on_event(store, event, &info).await?;
+                    Some(done.map(|()| WitOutcome::Done))
+                }
+                None => None,
+            },
             Route::Command(invocation) => match &handles.rpc {
                 Some(guest) => {
                     let (name, params) = (invocation.name.clone(), invocation.params.clone());
@@ -296,6 +306,15 @@ impl Instance {
         self.ready(None);
         let state = lifecycle.call_export_state(&mut self.store).await;
         state.map_err(|error| GuestError::of(&error, self.store.data().limits()))
+    }
+}
+
+fn wit_event(event: dialog::Event) -> DialogEvent {
+    match event {
+        dialog::Event::Start => DialogEvent::Start,
+        dialog::Event::End => DialogEvent::End,
+        dialog::Event::Failed => DialogEvent::Failed,
+        dialog::Event::Timeout => DialogEvent::Timeout,
     }
 }
 

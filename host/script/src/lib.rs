@@ -46,6 +46,7 @@ pub mod wit {
         Down, Event as ErlangEvent, Exited, Kind as MessageKind, Lost,
     };
     pub use switchhook_bindings::switchhook::script::auth::{Kind, Verdict};
+    pub use switchhook_bindings::switchhook::script::dialog::Info as DialogInfo;
     pub use switchhook_bindings::switchhook::script::htable::Value;
     pub use switchhook_bindings::switchhook::script::log::Level;
     pub use switchhook_bindings::switchhook::script::registrar::{Binding, Saved};
@@ -58,11 +59,12 @@ pub use contract::Family;
 pub use effects::{Checked, Effects, OwnRoute, SaveResult, Scope};
 pub use error::{GuestError, LoadError, Trace};
 pub use event::{
-    Answer, Body, Current, Decision, Event, HeaderField, Order, Outcome, Route, Target,
+    Answer, Body, Current, Decision, Event, HeaderField, Order, Outcome, Route, Target, Tracked,
     TransactionView,
 };
 pub use generation::{Generation, GenerationId, Hash, Pinned};
 pub use grants::{Grants, Interface};
+pub use host::dialog::info as dialog_info;
 pub use limits::{Limit, Limits};
 pub use live::{Live, binding};
 pub use pool::Pool;

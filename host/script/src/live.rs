@@ -9,7 +9,7 @@ use switchhook_sip::digest::{self, Realm};
 use switchhook_sip::flow::{FlowId, Source, Transport};
 use switchhook_sip::message::{EditError, Edits, Message, Uri, View};
 use switchhook_sip::{proxy, registrar};
-use switchhook_store::{Htable, HtableError, Locations, Value as Stored};
+use switchhook_store::{Dialogs, Htable, HtableError, Locations, Value as Stored};
 
 use crate::dmq::DmqNode;
 use crate::effects::{Checked, Effects, OwnRoute, SaveResult, Scope};
@@ -226,6 +226,10 @@ impl Effects for Live {
             self.locations(table)?
                 .remove(self.now(), &registrar::canonical(uri)),
         ))
+    }
+
+    fn dialogs(&self) -> (&Dialogs, Instant) {
+        (&self.0.dialogs, self.now())
     }
 
     fn check_credentials(&self, kind: Kind, name: &str, request: View<'_>) -> Checked {

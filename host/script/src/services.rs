@@ -7,7 +7,7 @@ use std::time::Instant;
 use switchhook_sip::digest::{Authority, Users};
 use switchhook_sip::proxy::{LoopKey, Own};
 use switchhook_sip::registrar;
-use switchhook_store::{Htables, Locations};
+use switchhook_store::{Dialogs, Htables, Locations};
 
 use crate::dmq::DmqNode;
 use crate::erlang::ErlangNode;
@@ -22,6 +22,8 @@ pub struct Services {
     pub htables: Htables,
     /// The location tables by name.
     pub locations: BTreeMap<String, Locations>,
+    /// The calls that are tracked.
+    pub dialogs: Dialogs,
     /// What a REGISTER may ask for.
     pub registrar: registrar::Limits,
     /// Judges credentials.

@@ -2,6 +2,7 @@
 
 pub(crate) mod auth;
 pub(crate) mod dmq;
+pub(crate) mod dialog;
 pub(crate) mod erlang;
 pub(crate) mod htable;
 pub(crate) mod log;

@@ -58,7 +58,12 @@ pub(crate) fn loose_route() -> Result<Routed, Error> {
             }
             _ => return Ok(Routed::None),
         };
+        let dialog = world
+            .event
+            .as_ref()
+            .and_then(|event| world.dialogs.of_request(&event.request));
         if let Some(event) = &mut world.event {
+            event.dialog = event.dialog.or(dialog);
             event.route_params = Some(params);
             event.request = if left.is_empty() {
                 message::apply(&event.request, &[Edit::RemoveHeader("Route".into())])?

@@ -283,6 +283,22 @@ impl Check<'_> {
                 table.max_contacts.into(),
             );
         }
+        let dialog = &config.dialog;
+        self.positive(&["dialog", "max"], dialog.max.into());
+        for (name, time) in [("lifetime", dialog.lifetime), ("ringing", dialog.ringing)] {
+            let month = Duration::secs(30 * 86_400);
+            self.time(&["dialog", name], time, Duration::secs(1), month);
+        }
+        if !dialog.entries.is_power_of_two() || dialog.entries > 1 << 20 {
+            self.wrong(
+                &["dialog", "entries"],
+                "names of dialogs can't be spread over that many entries",
+                format!(
+                    "expected a power of two up to 1048576, found {}",
+                    dialog.entries
+                ),
+            );
+        }
         let registrar = &config.registrar;
         self.time(
             &["registrar", "max-expires"],

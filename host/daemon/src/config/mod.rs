@@ -27,7 +27,7 @@ pub(crate) use script::Script;
 pub(crate) use service::{Admin, AdminListen, Algorithm, Auth, Format, Log};
 pub(crate) use sip::{Dns, Sip};
 pub(crate) use suggest::nearest;
-pub(crate) use tables::{Htable, Initial, Location, Registrar};
+pub(crate) use tables::{Dialog, Htable, Initial, Location, Registrar};
 
 use document::{Document, Source};
 use problem::Problem;
@@ -54,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) location: Vec<Location>,
     /// What the registrar grants.
     pub(crate) registrar: Registrar,
+    /// Calls that scripts track.
+    pub(crate) dialog: Dialog,
     /// Digest authentication.
     pub(crate) auth: Auth,
     /// The DMQ bus, where this node is on one.

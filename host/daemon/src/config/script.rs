@@ -57,6 +57,8 @@ pub(crate) enum Grant {
     Registrar,
     /// Digest authentication.
     Auth,
+    /// Calls that are tracked.
+    Dialog,
     /// Shared hash tables.
     Htable,
     /// Terms to and calls into the Erlang node.
@@ -80,6 +82,7 @@ impl Grant {
             Self::Rr => Interface::Rr,
             Self::Registrar => Interface::Registrar,
             Self::Auth => Interface::Auth,
+            Self::Dialog => Interface::Dialog,
             Self::Htable => Interface::Htable,
             Self::Erlang => Interface::Erlang,
             Self::Rpc => Interface::Rpc,

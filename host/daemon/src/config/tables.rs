@@ -1,4 +1,4 @@
-//! `[[htable]]`, `[[location]]` and `[registrar]`: what outlives an event.
+//! `[[htable]]`, `[[location]]`, `[registrar]` and `[dialog]`: what outlives an event.
 
 use super::units::{Duration, Size};
 use schemars::JsonSchema;
@@ -121,6 +121,31 @@ impl Default for Registrar {
             min_expires: Duration::secs(60),
             max_expires: Duration::secs(86_400),
             max_contacts: 10,
+        }
+    }
+}
+
+/// Calls that scripts track with `dialog.manage`.
+#[derive(Debug, Clone, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Dialog {
+    /// Calls at once; a further one goes on untracked. Each takes up to 2 kB.
+    pub(crate) max: u32,
+    /// How long a call may last, unless the script says otherwise.
+    pub(crate) lifetime: Duration,
+    /// How long a call may ring before it is given up as failed.
+    pub(crate) ringing: Duration,
+    /// Entries that names of dialogs are spread over, a power of two: `hash_size` of all nodes that share dialogs.
+    pub(crate) entries: u32,
+}
+
+impl Default for Dialog {
+    fn default() -> Self {
+        Self {
+            max: 100_000,
+            lifetime: Duration::secs(12 * 3600),
+            ringing: Duration::secs(300),
+            entries: 4096,
         }
     }
 }

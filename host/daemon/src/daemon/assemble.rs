@@ -7,7 +7,7 @@ use super::bus;
 use super::reload::fingerprint;
 use super::users::{Face, SharedUsers};
 use crate::config::{
-    Algorithm, Dns, Htable, Initial, Loaded, Problems, Script as ScriptConfig, Sip,
+    Algorithm, Dialog, Dns, Htable, Initial, Loaded, Problems, Script as ScriptConfig, Sip,
 };
 use crate::log;
 use anyhow::{Context, Result, anyhow};
@@ -24,7 +24,9 @@ use switchhook_sip::digest::{self, Authority, Config as DigestConfig};
 use switchhook_sip::proxy::{LoopKey, Own};
 use switchhook_sip::registrar;
 use switchhook_sip::transaction::Timers;
-use switchhook_store::{Htables, LocationLimits, Locations, TableConfig, Value};
+use switchhook_store::{
+    DialogLimits, Dialogs, Htables, LocationLimits, Locations, TableConfig, Value,
+};
 
 /// Used nonces whose counts are kept; 32 bytes each.
 const NONCES: usize = 1 << 16;
@@ -152,6 +154,7 @@ fn services(loaded: &Loaded, users: &Arc<SharedUsers>, locals: &[Local]) -> Resu
         loop_key: loop_key()?,
         htables: htables(&config.htable, now)?,
         locations: locations.collect::<BTreeMap<_, _>>(),
+        dialogs: Dialogs::new(now, dialog_limits(&config.dialog)),
         registrar: registrar::Limits {
             default_expires: registrar.default_expires.0,
             min_expires: registrar.min_expires.0,
@@ -162,6 +165,16 @@ fn services(loaded: &Loaded, users: &Arc<SharedUsers>, locals: &[Local]) -> Resu
         users: Box::new(Face(Arc::clone(users))),
         clock: Instant::now,
     })
+}
+
+fn dialog_limits(config: &Dialog) -> DialogLimits {
+    DialogLimits {
+        max: config.max as usize,
+        entries: config.entries,
+        lifetime: config.lifetime.0,
+        ringing: config.ringing.0,
+        ..DialogLimits::default()
+    }
 }
 
 fn loop_key() -> Result<LoopKey> {

@@ -25,7 +25,7 @@ use switchhook_sip::message::{HeaderId, Message};
 use switchhook_sip::proxy::{LoopKey, Own};
 use switchhook_sip::registrar;
 use switchhook_sip::transaction::Timers;
-use switchhook_store::{Htables, LocationLimits, Locations};
+use switchhook_store::{DialogLimits, Dialogs, Htables, LocationLimits, Locations};
 
 pub use guest::guest;
 
@@ -206,6 +206,7 @@ fn services(own: Own) -> Services {
             "location".to_owned(),
             Locations::new(LocationLimits::default()),
         )]),
+        dialogs: Dialogs::new(Instant::now(), DialogLimits::default()),
         registrar: registrar::Limits::default(),
         authority: Authority::new([7; 32], Instant::now(), digest::Config::default()),
         users: Box::new(UserTable::default()),

@@ -6,6 +6,7 @@
 
 mod auth;
 mod dmq;
+pub(crate) mod dialog;
 mod erlang;
 mod htable;
 mod log;
@@ -48,6 +49,7 @@ pub(crate) fn link(linker: &mut Linker<Context>, grants: Grants) -> Result<()> {
             Interface::Rr => add!(rr),
             Interface::Registrar => add!(registrar),
             Interface::Auth => add!(auth),
+            Interface::Dialog => add!(dialog),
             Interface::Htable => add!(htable),
             Interface::Erlang => add!(erlang),
             Interface::Rpc => add!(rpc),

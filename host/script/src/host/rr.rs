@@ -40,6 +40,9 @@ impl Host for Context {
                 .map_err(of_edit)
         });
         Ok(found.map(|found| {
+            if let Some(params) = &found.params {
+                self.dialog_of_route(params);
+            }
             self.own_route = found.params;
             found.routed
         }))

@@ -28,7 +28,7 @@ use switchhook_sip::flow::{FlowId, Source, Transport};
 use switchhook_sip::message::{EditError, Edits, Message, Uri, View};
 use switchhook_sip::proxy::{LoopKey, Own};
 use switchhook_sip::registrar::Limits;
-use switchhook_store::{Htables, LocationLimits, Locations, TableConfig};
+use switchhook_store::{DialogLimits, Dialogs, Htables, LocationLimits, Locations, TableConfig};
 
 pub use guest::guest;
 
@@ -54,12 +54,24 @@ pub fn componentize(module: &[u8]) -> Vec<u8> {
 }
 
 /// A world that writes lines down, counts to itself, and has nothing else.
-#[derive(Default)]
 pub struct Book {
     lines: Mutex<Vec<String>>,
     count: Mutex<i64>,
     pub node: Mutex<Option<Arc<dyn ErlangNode>>>,
     pub bus: Mutex<Option<Arc<dyn DmqNode>>>,
+    dialogs: Dialogs,
+}
+
+impl Default for Book {
+    fn default() -> Self {
+        Self {
+            lines: Mutex::default(),
+            count: Mutex::default(),
+            node: Mutex::default(),
+            bus: Mutex::default(),
+            dialogs: Dialogs::new(Instant::now(), DialogLimits::default()),
+        }
+    }
 }
 
 impl Book {
@@ -166,6 +178,10 @@ impl Effects for Book {
         nothing()
     }
 
+    fn dialogs(&self) -> (&Dialogs, Instant) {
+        (&self.dialogs, Instant::now())
+    }
+
     fn erlang(&self) -> Result<Arc<dyn ErlangNode>, Refusal> {
         match self.node.lock().unwrap().clone() {
             Some(node) => Ok(node),
@@ -212,6 +228,7 @@ pub fn services() -> Services {
             Locations::new(LocationLimits::default()),
         )]
         .into(),
+        dialogs: Dialogs::new(Instant::now(), DialogLimits::default()),
         registrar: Limits::default(),
         authority: Authority::new([7; 32], Instant::now(), Config::default()),
         users: Box::new(UserTable::default()),

@@ -1,6 +1,7 @@
 //! The methods, one file for each part of the daemon. Names are Kamailio's where it has one.
 
 mod core;
+mod dlg;
 mod dmq;
 mod htable;
 mod log;
@@ -21,6 +22,7 @@ pub(super) fn registry() -> Registry<Daemon> {
     script::add(&mut registry);
     htable::add(&mut registry);
     ul::add(&mut registry);
+    dlg::add(&mut registry);
     dmq::add(&mut registry);
     log::add(&mut registry);
     // Set once, just here: the list that core.methods shows is what was added above.

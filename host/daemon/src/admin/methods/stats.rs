@@ -26,6 +26,10 @@ pub(super) fn add(registry: &mut Registry<Daemon>) {
                 all.insert(format!("location.{name}.contacts"), table.contacts().into());
                 all.insert(format!("location.{name}.aors"), table.aors().into());
             }
+            all.insert(
+                "dialogs.alive".to_owned(),
+                daemon.services.dialogs.len().into(),
+            );
             all.retain(|name, _| name.starts_with(&wanted));
             Ok(all)
         },

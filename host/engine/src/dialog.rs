@@ -1,0 +1,172 @@
+//! Calls that a script has tracked: what their messages do to them, and what the script is told.
+//!
+//! A lane follows a dialog in two places only. In the transaction whose INVITE began it, each response that goes to the caller
+//! ([`Lane::dialog_answer`]); there are none to look at where no call is tracked. And a request whose route found the dialog, once the
+//! route has sent it on ([`Lane::dialog_request`]). All messages of a call are of one lane, so they come in their order.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use switchhook_script::{Event, Route, Tracked, dialog_info};
+use switchhook_sip::dialog::{Id, PARAM, route_param};
+use switchhook_sip::message::{HeaderId, Message, Method, NameAddr};
+use switchhook_sip::transaction::{Key, Origin};
+use switchhook_store::dialogs::dialog::{self, Kind, Response};
+
+use crate::context::Context;
+use crate::guest::Job;
+use crate::lane::Lane;
+
+impl Lane {
+    /// A request route has ended that had a dialog at hand. `went` tells whether the request went on or was answered.
+    pub(crate) fn dialog_request(
+        &mut self,
+        now: Instant,
+        message: &Message,
+        key: Option<Key>,
+        tracked: Tracked,
+        went: bool,
+    ) {
+        let services = Arc::clone(&self.services);
+        let dialogs = &services.dialogs;
+        match tracked {
+            Tracked::Begun(id) => {
+                self.counters.dialogs_begun.count();
+                let context = key.and_then(|key| self.tm.data(key));
+                if context.is_some_and(|context| context.dialog == Some(id)) {
+                    dialogs.settle(id);
+                } else if went || key.is_some() {
+                    // The script failed, or answered by itself: the call is over before it began.
+                    let event = dialogs.fail(now, id);
+                    self.dialog_event(now, id, event);
+                } else {
+                    dialogs.forget(id);
+                }
+            }
+            Tracked::Within(id, side) => {
+                let contact = message.values(HeaderId::Contact).next();
+                let contact = contact.and_then(|value| NameAddr::parse(value).ok());
+                let contact = contact.map(|contact| String::from_utf8_lossy(contact.uri));
+                let request = dialog::Request {
+                    kind: match message.method() {
+                        Method::Ack => Kind::Ack,
+                        Method::Bye => Kind::Bye,
+                        Method::Invite | Method::Update => Kind::Refresh,
+                        _ => Kind::Other,
+                    },
+                    cseq: message.cseq().map_or(0, |cseq| cseq.number),
+                    contact: contact.as_deref().unwrap_or_default(),
+                };
+                if went {
+                    let event = dialogs.requested(now, id, side, &request);
+                    self.dialog_event(now, id, event);
+                }
+                dialogs.settle(id);
+            }
+            Tracked::About(_) => {}
+        }
+    }
+
+    /// A response is sent to a caller. Called only while calls are tracked here.
+    pub(crate) fn dialog_answer(&mut self, now: Instant, origin: Origin, bytes: &Bytes) {
+        let Origin::Server(key) = origin else {
+            return;
+        };
+        let Some(context) = self.tm.data_mut(key) else {
+            return;
+        };
+        let Some(id) = context.dialog else {
+            return;
+        };
+        let Ok(response) = Message::parse(bytes.clone()) else {
+            return;
+        };
+        let status = response.status();
+        if status >= 200 {
+            // What comes after the final answer is a copy of it.
+            context.dialog = None;
+            self.tracked = self.tracked.saturating_sub(1);
+        }
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let tag = response.to().ok().and_then(|to| to.tag().map(text));
+        let contact = response.values(HeaderId::Contact).next();
+        let contact = contact.and_then(|value| NameAddr::parse(value).ok());
+        let event = self.services.dialogs.answered(
+            now,
+            id,
+            &Response {
+                status,
+                tag: &tag.unwrap_or_default(),
+                contact: &contact.map(|contact| text(contact.uri)).unwrap_or_default(),
+                route_set: &self.way_to_callee(&response),
+            },
+        );
+        self.dialog_event(now, id, event);
+    }
+
+    /// The Record-Routes between us and who answered, nearest first (RFC 3261 12.1.2 has them in reverse).
+    fn way_to_callee(&self, response: &Message) -> String {
+        let own = |value: &&[u8]| {
+            let address = NameAddr::parse(value).ok();
+            let uri = address.as_ref().and_then(|address| address.uri().ok());
+            uri.is_some_and(|uri| self.services.own.is_own(&uri))
+        };
+        let theirs = response.values(HeaderId::RecordRoute);
+        let theirs = theirs.take_while(|value| !own(value));
+        let mut theirs: Vec<_> = theirs.map(String::from_utf8_lossy).collect();
+        theirs.reverse();
+        theirs.join(", ")
+    }
+
+    /// A transaction is over. A call that it never answered has failed.
+    pub(crate) fn dialog_unanswered(&mut self, now: Instant, context: &Context) {
+        if let Some(id) = context.dialog {
+            self.tracked = self.tracked.saturating_sub(1);
+            let event = self.services.dialogs.fail(now, id);
+            self.dialog_event(now, id, event);
+        }
+    }
+
+    /// What time brought about; for one lane, now and then.
+    pub(crate) fn expire_dialogs(&mut self, now: Instant) {
+        let services = Arc::clone(&self.services);
+        for (id, event) in services.dialogs.expire(now, self.limits.expired) {
+            self.dialog_event(now, id, Some(event));
+        }
+    }
+
+    /// Tells the script what befell a dialog.
+    fn dialog_event(&mut self, now: Instant, id: Id, event: Option<dialog::Event>) {
+        let Some(event) = event else {
+            return;
+        };
+        match event {
+            dialog::Event::Start => &self.counters.dialogs_started,
+            dialog::Event::End => &self.counters.dialogs_ended,
+            dialog::Event::Failed => &self.counters.dialogs_failed,
+            dialog::Event::Timeout => &self.counters.dialogs_timed_out,
+        }
+        .count();
+        let generation = Arc::clone(self.pool.current());
+        if !generation.handles_dialog(event.name()) {
+            return;
+        }
+        let Some(info) = dialog_info(&self.services.dialogs, now, id) else {
+            return;
+        };
+        let info = Box::new(info);
+        let mut told = Event::new(Route::Dialog { event, info }, None, None);
+        told.dialog = Some(Tracked::About(id));
+        self.call(now, &generation, told, Job::Told);
+    }
+}
+
+/// The parameters of the Record-Route of a call that is tracked.
+pub(crate) fn with_name(params: &str, id: Id) -> String {
+    let name = route_param(id);
+    match params {
+        "" => format!("{PARAM}={name}"),
+        params => format!("{params};{PARAM}={name}"),
+    }
+}
