@@ -13,6 +13,7 @@
 )]
 
 mod cable;
+mod call;
 mod daemon;
 mod dissect;
 pub mod erlang;
@@ -27,6 +28,7 @@ pub mod stories;
 mod wire;
 
 pub use cable::Cable;
+pub use call::{Call, Phones, line};
 pub use daemon::{Daemon, Setup, binary, guest, phones};
 pub use dissect::Capture;
 pub use kamailio::Kamailio;

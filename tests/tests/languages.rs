@@ -64,6 +64,7 @@ fn a_router_in_javascript() {
         "rr",
         "registrar",
         "auth",
+        "dialog",
         "htable",
         "erlang",
         "rpc",

@@ -23,6 +23,8 @@ pub struct Config {
     pub contacts: bool,
     /// Whether dialogs are replicated.
     pub dialogs: bool,
+    /// How many entries names of dialogs are spread over; members must agree.
+    pub dialog_entries: u32,
     /// Whether messages on channels that are not the bus's own are brought up as [`Event::Message`](crate::Event::Message); else they
     /// are answered 404.
     pub scripts: bool,
@@ -48,6 +50,7 @@ impl Config {
             tables: BTreeSet::new(),
             contacts: false,
             dialogs: false,
+            dialog_entries: crate::dialog::ENTRIES,
             scripts: false,
             ping: Duration::from_secs(10),
             timeout: Duration::from_secs(8),

@@ -66,6 +66,53 @@ pub struct Dialog {
     pub profiles: String,
 }
 
+/// A profile that a dialog is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// The value that the dialog is in it with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// What tells this dialog from others in the profile.
+    #[serde(default)]
+    puid: String,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+struct Profiles {
+    profiles: Vec<Profile>,
+}
+
+impl Dialog {
+    /// Its profiles; none where they cannot be read.
+    pub fn read_profiles(&self) -> Vec<Profile> {
+        let read = serde_json::from_str::<Profiles>(&self.profiles);
+        read.unwrap_or_default().profiles
+    }
+
+    /// Puts it into these profiles, each a name with a value where it has one.
+    pub fn set_profiles<'a>(
+        &mut self,
+        profiles: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
+    ) {
+        let id = self.id;
+        let written = profiles.into_iter().enumerate();
+        let profiles: Vec<_> = written
+            .map(|(n, (name, value))| Profile {
+                name: name.to_owned(),
+                value: value.map(str::to_owned),
+                puid: format!("swhk-{:x}-{:x}-{n}", id.entry, id.number),
+            })
+            .collect();
+        self.profiles = match profiles.as_slice() {
+            [] => String::new(),
+            // Writing into a string cannot fail.
+            _ => serde_json::to_string(&Profiles { profiles }).unwrap_or_default(),
+        };
+    }
+}
+
 /// What is told of a dialog's going on. A text that is `None` stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {

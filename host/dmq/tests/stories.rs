@@ -534,7 +534,7 @@ fn a_state_before_its_dialog_is_repaired_and_a_late_dialog_is_no_ghost() {
             .memory
             .dialogs
             .values()
-            .map(|dialog| u8::from(dialog.state))
+            .map(|dialog| dialog.state.number())
             .collect::<Vec<_>>()
     };
     let state = |state| format!(r#"{{"action":2,"h_entry":{entry},"h_id":7,"state":{state}}}"#);

@@ -311,7 +311,7 @@ impl Lane {
                     destination,
                     origin,
                 } => {
-if self.tracked > 0 {
+                    if self.tracked > 0 {
                         self.dialog_answer(now, origin, &bytes);
                     }
                     self.send(destination, bytes);

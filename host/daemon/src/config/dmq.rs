@@ -29,6 +29,9 @@ pub(crate) struct Dmq {
     /// The location table that replicates. Without it none does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) location: Option<String>,
+    /// Whether the calls that scripts track replicate. All members must spread their names over `dialog.entries`.
+    #[serde(default)]
+    pub(crate) dialogs: bool,
     /// The domain of users that are written without one on the bus. Without it the first of `sip.domains`, else our address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) domain: Option<String>,

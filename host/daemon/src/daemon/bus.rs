@@ -37,6 +37,9 @@ pub(super) fn take(loaded: &Loaded, services: &mut Services) -> Result<Option<Pl
             services.htables.watch(name, watch);
         }
     }
+    if dmq.dialogs {
+        services.dialogs.watch(mailbox.watch_dialogs());
+    }
     if let Some(name) = &dmq.location
         && let Some(table) = services.locations.get_mut(name)
     {
@@ -88,6 +91,8 @@ impl Place {
         bus.tables = htables.clone();
         bus.contacts = dmq.location.is_some();
         bus.scripts = true;
+        bus.dialogs = dmq.dialogs;
+        bus.dialog_entries = loaded.config.dialog.entries;
         (bus.ping, bus.timeout) = (dmq.ping.0, dmq.timeout.0);
         bus.server = loaded.config.sip.server.as_str().into();
         bus.own_nodes = Some(own_nodes(loaded, dmq, NodeId::new(*life))?);
@@ -95,6 +100,7 @@ impl Place {
             Arc::clone(services),
             htables,
             dmq.location.clone(),
+            dmq.dialogs,
             self.aors,
         );
         Ok(Some(DmqConfig {

@@ -189,6 +189,18 @@ impl Bus {
         let id = change.id();
         let name = self.dialog_name(id);
         match change {
+            dialog::Change::Save(dialog)
+                if dialog::entry_of(dialog.call_id.as_bytes(), self.config.dialog_entries)
+                    != id.entry =>
+            {
+                self.counters.failed += 1;
+                if self.other_entries.len() < crate::members::MAX_MEMBERS
+                    && self.other_entries.insert(from)
+                {
+                    self.event(super::Event::OtherEntries(from));
+                }
+                Reply::FAILED
+            }
             dialog::Change::Save(dialog) => {
                 if self.dialogs_gone.find(now.at, name).is_some() {
                     self.counters.outdated += 1;
@@ -215,10 +227,7 @@ impl Bus {
                 }
                 let change = Change::Dialog(dialog::Change::State(update.clone()));
                 match stores.apply(now, &change) {
-                    Ok(()) => {
-                        self.counters.applied += 1;
-                        Reply::OK
-                    }
+                    Ok(()) => self.made(now, &change),
                     // Its dialog is on the way.
                     Err(Refused::Unknown) if self.early.len() < MAX_EARLY => {
                         let (_, early) = self
@@ -240,10 +249,11 @@ impl Bus {
                 self.early.remove(&id);
                 self.dialogs_gone.bury(now.at, name, ());
                 // One that is not there is as gone as it should be.
-                if stores.apply(now, &Change::Dialog(change)).is_ok() {
-                    self.counters.applied += 1;
+                let change = Change::Dialog(change);
+                match stores.apply(now, &change) {
+                    Ok(()) => self.made(now, &change),
+                    Err(_) => Reply::OK,
                 }
-                Reply::OK
             }
         }
     }
@@ -255,18 +265,20 @@ impl Bus {
 
     fn apply(&mut self, now: Now, change: &Change, stores: &mut dyn Stores) -> Reply {
         match stores.apply(now, change) {
-            Ok(()) => {
-                self.counters.applied += 1;
-                if let Some(own) = &mut self.own {
-                    own.learned(now, change);
-                }
-                Reply::OK
-            }
+            Ok(()) => self.made(now, change),
             Err(Refused::Bad) => Reply::BAD,
             Err(Refused::Unknown | Refused::Full) => {
                 self.counters.failed += 1;
                 Reply::FAILED
             }
         }
+    }
+    /// A member's change was made here.
+    fn made(&mut self, now: Now, change: &Change) -> Reply {
+        self.counters.applied += 1;
+        if let Some(own) = &mut self.own {
+            own.learned(now, change);
+        }
+        Reply::OK
     }
 }

@@ -327,7 +327,7 @@ impl Bus {
         member.asked = Some(now.at);
         let ours = member.kind == Kind::Own;
         let mut asks = Vec::new();
-        if self.config.dialogs {
+        if self.config.dialogs && !ours {
             asks.push((dialog::CHANNEL, dialog::ask()));
         }
         if self.config.contacts && !ours {

@@ -11,7 +11,7 @@ mod tell;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,8 @@ pub enum Event {
     Disabled(Node),
     /// A member was removed.
     Down(Node),
+    /// A member spreads the names of dialogs over another number of entries: its dialogs are refused. Told once for each member.
+    OtherEntries(Node),
     /// A message on a channel of a script's: to be answered with [`Bus::answer`].
     Message {
         /// What to answer it by.
@@ -128,6 +130,8 @@ pub struct Bus {
     seen: Seen,
     contacts_gone: Tombs<channels::Gone>,
     dialogs_gone: Tombs<()>,
+    /// Members whose dialogs have names of another number of entries; as many as there are members.
+    other_entries: BTreeSet<Node>,
     /// States that came before their dialogs.
     early: BTreeMap<dialog::Id, (Instant, Vec<dialog::Update>)>,
     syncs: Syncs,
@@ -175,6 +179,7 @@ impl Bus {
             members: Members::default(),
             contacts_gone: Tombs::default(),
             dialogs_gone: Tombs::default(),
+            other_entries: BTreeSet::new(),
             early: BTreeMap::new(),
             syncs: Syncs::default(),
             asked: BTreeMap::new(),

@@ -39,11 +39,9 @@ impl Bus {
             self.counters.untold += 1;
             return;
         };
-        // Our own nodes are sent records of tables and contacts, and dialogs as all members are.
-        let dialog = matches!(change, Change::Dialog(_));
+        // Our own nodes are sent records.
         let told = |member: &&Member| {
-            let speaks = member.kind == Kind::Kamailio || dialog;
-            speaks && member.state != State::Pending && !member.held
+            member.kind == Kind::Kamailio && member.state != State::Pending && !member.held
         };
         let members = self.members.iter().filter(told).map(|member| member.node);
         let nodes: Vec<_> = members.chain(self.members.former()).collect();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::repair::Place;
 use super::version::{NodeId, Record, Stamp, Value, Version};
+use crate::dialog::{self, Dialog};
 use crate::htable;
 use crate::node::Now;
 use crate::stores::Change;
@@ -12,6 +13,68 @@ use crate::usrloc::{self, Contact};
 
 /// The set that has the contacts. No table has that name: a table's has no colon.
 pub(super) const CONTACTS: &str = "usrloc:contacts";
+
+/// The set that has the dialogs.
+pub(super) const DIALOGS: &str = "dialog:dialogs";
+/// How long a dialog that is not answered is remembered.
+const UNANSWERED: Duration = Duration::from_secs(600);
+/// How much longer than it may last a dialog that was answered is remembered.
+const GRACE: Duration = Duration::from_secs(60);
+/// The longest life of a dialog.
+const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+
+/// A dialog's key: its name, as it stands in a Record-Route.
+pub(super) fn dialog_key(id: dialog::Id) -> String {
+    dialog::route_param(id)
+}
+
+/// A dialog as a value: the time of its writing, by the clock that its own times are of, then the dialog.
+pub(super) fn dialog_value(now: Now, dialog: &Dialog) -> Option<Value> {
+    let text = dialog::write(&dialog::Change::Save(Box::new(dialog.clone())))?;
+    Some(Value::Text(format!("{}\n{text}", now.unix()).into()))
+}
+
+/// How long a dialog's record lives from its last write.
+pub(super) fn dialog_life(dialog: &Dialog) -> Duration {
+    match dialog.state.is_confirmed() && dialog.lifetime > 0 {
+        true => (Duration::from_secs(dialog.lifetime.into()) + GRACE).min(LONGEST),
+        false => UNANSWERED,
+    }
+}
+
+/// A record as the dialog that it is, its times by our clock: the writer's may be wrong.
+pub(super) fn read_dialog(now: Now, record: &Record) -> Option<Box<Dialog>> {
+    let Some(Value::Text(text)) = record.value(now.at) else {
+        return None;
+    };
+    let (written, text) = text.split_once('\n')?;
+    let written: u64 = written.parse().ok()?;
+    let dialog::Message::Change(dialog::Change::Save(mut dialog)) =
+        dialog::read(text.as_bytes()).ok()?
+    else {
+        return None;
+    };
+    let left = left(now.at, record).unwrap_or_default();
+    let passed = dialog_life(&dialog).saturating_sub(left).as_secs();
+    let ours = |theirs: u64| {
+        let before = written.saturating_sub(theirs);
+        now.unix().saturating_sub(passed).saturating_sub(before)
+    };
+    dialog.begun = ours(dialog.begun);
+    if dialog.answered > 0 {
+        dialog.answered = ours(dialog.answered);
+    }
+    Some(dialog)
+}
+
+/// What the dialogs are to be told of a record.
+pub(super) fn dialog(now: Now, key: &str, record: &Record) -> Option<Change> {
+    let change = match record.is_live(now.at) {
+        true => dialog::Change::Save(read_dialog(now, record)?),
+        false => dialog::Change::Remove(dialog::read_route_param(key)?),
+    };
+    Some(Change::Dialog(change))
+}
 
 /// A contact's key: its address of record and its name.
 pub(super) fn contact_key(contact: &Contact) -> String {

@@ -2,7 +2,7 @@
 //!
 //! A node of ours says what it is in a header field of everything it sends, `Switchhook-Node: <its life>`, and Kamailio ignores
 //! that. Who says so (with a signature, where there are keys) is [`Kind::Own`] from then on: it is sent no Kamailio bodies of
-//! tables and contacts, but records, and only such members are sent anything on [`CHANNEL`]; Kamailio would answer 404.
+//! tables, contacts and dialogs, but records, and only such members are sent anything on [`CHANNEL`]; Kamailio would answer 404.
 //!
 //! What is written here is recorded when the bus is told of it; what other nodes wrote is merged, then made in the tables. A lane
 //! may write a key while the bus does: the bus sees that write later, gives it the later version, and makes it in the table once
@@ -22,15 +22,16 @@ use switchhook_sip::message::Message;
 
 use super::auth::{self, Covered, Guard, Refusal, Signed, Signer};
 use super::config::Config;
-use super::convert::{self, CONTACTS};
+use super::convert::{self, CONTACTS, DIALOGS};
 use super::records::Records;
 use super::repair::{Mesh, PeerId, Replica, Send, SetId};
 use super::version::{Clock, NodeId, Value, Version};
 use crate::config::Config as BusConfig;
+use crate::dialog;
 use crate::envelope::{Draft, JSON, METHOD, Reply, Request};
 use crate::htable::{self, Action};
 use crate::node::{Node, Now};
-use crate::stores::{Change, Stores};
+use crate::stores::{Change, Refused, Stores};
 use crate::usrloc;
 
 /// The channel.
@@ -115,7 +116,9 @@ impl Own {
     pub(crate) fn new(now: Now, config: Config, bus: &BusConfig) -> Self {
         let clock = Arc::new(Clock::new(config.node));
         let contacts = bus.contacts.then(|| Arc::from(CONTACTS));
-        let names: Vec<Arc<str>> = bus.tables.iter().cloned().chain(contacts).collect();
+        let dialogs = bus.dialogs.then(|| Arc::from(DIALOGS));
+        let tables = bus.tables.iter().cloned();
+        let names: Vec<Arc<str>> = tables.chain(contacts).chain(dialogs).collect();
         let [a, b, c, d] = bus.seed;
         let keys = config.keys.as_ref();
         Self {
@@ -331,7 +334,11 @@ impl Own {
                     self.moved(now, set, change);
                 }
             }
-            Change::Dialog(_) => {}
+            Change::Dialog(change) => {
+                if let Some(set) = self.records.find(DIALOGS) {
+                    self.went_on(now, set, change);
+                }
+            }
         }
     }
 
@@ -388,6 +395,34 @@ impl Own {
                 value.is_some_and(|value| self.records.set(at, set, &key, value, life))
             }
         };
+        self.recorded(now, set, &key, recorded);
+    }
+
+    fn went_on(&mut self, now: Now, set: SetId, change: &dialog::Change) {
+        let key = convert::dialog_key(change.id());
+        let at = self.write(now);
+        let dialog = match change {
+            dialog::Change::Remove(_) => {
+                let removed = self.records.remove(at, set, &key);
+                return self.recorded(now, set, &key, removed);
+            }
+            dialog::Change::Save(dialog) => dialog.clone(),
+            dialog::Change::State(update) => {
+                let known = self.records.record(set, &key);
+                // What is not known was never told, or is over.
+                let known = known.and_then(|record| convert::read_dialog(now, record));
+                let Some(mut dialog) = known else {
+                    return;
+                };
+                if !update.apply(&mut dialog) {
+                    return;
+                }
+                dialog
+            }
+        };
+        let life = convert::dialog_life(&dialog);
+        let value = convert::dialog_value(now, &dialog);
+        let recorded = value.is_some_and(|value| self.records.set(at, set, &key, value, life));
         self.recorded(now, set, &key, recorded);
     }
 
@@ -507,6 +542,13 @@ impl Own {
         let made = if **name == *CONTACTS {
             let change = convert::contact(now, key, record);
             change.map(|change| stores.apply(now, &change))
+        } else if **name == *DIALOGS {
+            let change = convert::dialog(now, key, record);
+            change.map(|change| match stores.apply(now, &change) {
+                // One that is not there is as gone as it should be.
+                Err(Refused::Unknown) => Ok(()),
+                made => made,
+            })
         } else {
             let item = convert::item(now, name, key, record);
             item.map(|item| stores.put(now, &item))
@@ -530,6 +572,16 @@ impl Own {
                     let key = convert::contact_key(&contact);
                     if let Some(value) = convert::contact_value(&contact) {
                         self.found(now, why, set, (&*key, value), contact.left(now, 0));
+                    }
+                    seen.insert(key);
+                }
+            } else if *name == *DIALOGS {
+                let parts = (0..).map_while(|part| stores.dialogs_part(now, part));
+                for dialog in parts.flatten() {
+                    let key = convert::dialog_key(dialog.id);
+                    if let Some(value) = convert::dialog_value(now, &dialog) {
+                        let life = convert::dialog_life(&dialog);
+                        self.found(now, why, set, (&*key, value), life);
                     }
                     seen.insert(key);
                 }

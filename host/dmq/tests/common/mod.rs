@@ -247,6 +247,7 @@ impl World {
         config.allow = vec!["127.0.0.0/24".parse().unwrap()];
         config.tables = ["ht".into()].into();
         config.contacts = true;
+        config.dialogs = true;
         config.scripts = true;
         config.own_nodes = Some(own::Config {
             keys: (!keys.is_empty()).then(|| Keyring::new(keys).unwrap()),

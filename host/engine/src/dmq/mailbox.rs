@@ -11,10 +11,12 @@ use switchhook_dmq::members::{Kind, State};
 use switchhook_dmq::{Bus, Change, Node, Now, envelope, usrloc};
 use switchhook_sip::flow::Source;
 use switchhook_sip::message::Message;
+use switchhook_store::dialogs::WatchDialogs;
 use switchhook_store::htable::{Watch, Written};
 use switchhook_store::locations::{Moved, WatchContacts};
 
 use super::QUEUE;
+use super::dialogs::DialogWatch;
 use super::wire::{Aors, pattern, to_wire, value};
 
 /// Something to be done with the bus itself, on its thread.
@@ -151,7 +153,7 @@ impl Mailbox {
         let _ = self.inputs.send(Input::Stop);
     }
 
-    fn change(&self, change: Change) {
+    pub(super) fn change(&self, change: Change) {
         if self.inputs.try_send(Input::Change(now(), change)).is_err() {
             self.lost.store(true, Ordering::Release);
         }
@@ -164,6 +166,11 @@ impl Mailbox {
             table: name.into(),
             expire,
         })
+    }
+
+    /// Tells the bus what happens to dialogs.
+    pub fn watch_dialogs(&self) -> Arc<dyn WatchDialogs> {
+        Arc::new(DialogWatch(self.clone()))
     }
 
     /// Tells the bus what happens to contacts.

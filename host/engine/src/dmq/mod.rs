@@ -1,13 +1,14 @@
 //! The DMQ bus at work: one thread for all lanes, with the pure [`switchhook_dmq::Bus`] on it.
 //!
 //! Lanes hand every message of the bus over (`Mailbox::take`) before it would make a transaction: the bus knows copies by itself.
-//! The tables tell what was written here ([`Mailbox::watch_htable`], [`Mailbox::watch_contacts`]); what members write goes into
+//! The tables tell what was written here ([`Mailbox::watch_htable`], [`Mailbox::watch_contacts`], [`Mailbox::watch_dialogs`]); what members write goes into
 //! the tables as another node's (`tables`). Datagrams leave by the listeners' own sockets, so that members see the address they know;
 //! what goes by TCP leaves through a lane.
 //!
 //! Bounds: [`QUEUE`] inputs wait for the thread. A message beyond is dropped, as by a full socket: its sender repeats it. A change
 //! beyond is not told alone: all members are told everything instead.
 
+mod dialogs;
 mod face;
 mod mailbox;
 mod post;

@@ -9,10 +9,12 @@ use switchhook_dmq::htable::{self, Action, Item, Of, Value};
 use switchhook_dmq::usrloc::{self, Contact};
 use switchhook_dmq::{Change, Now, Refused, Stores, own};
 use switchhook_script::Services;
+use switchhook_sip::dialog::State;
 use switchhook_sip::message::Uri;
 use switchhook_sip::registrar::{Binding, same_uri};
 use switchhook_store::{Htable, Locations, Value as Stored};
 
+use super::dialogs;
 use super::wire::{Aors, from_wire, name, to_wire, unix_of, value};
 
 /// The longest life that a member gives an item of a table whose items live for ever.
@@ -25,21 +27,24 @@ pub struct Tables {
     services: Arc<Services>,
     htables: BTreeSet<Arc<str>>,
     location: Option<String>,
+    dialogs: bool,
     aors: Aors,
 }
 
 impl Tables {
-    /// The hash tables of those names and the location table of that name.
+    /// The hash tables of those names, the location table of that name, and dialogs or not.
     pub fn new(
         services: Arc<Services>,
         htables: BTreeSet<Arc<str>>,
         location: Option<String>,
+        dialogs: bool,
         aors: Aors,
     ) -> Self {
         Self {
             services,
             htables,
             location,
+            dialogs,
             aors,
         }
     }
@@ -65,7 +70,10 @@ impl Stores for &Tables {
                 let locations = self.locations().ok_or(Refused::Unknown)?;
                 moved(now, locations, &self.aors, change)
             }
-            Change::Dialog(_) => Err(Refused::Unknown),
+            Change::Dialog(change) => match self.dialogs {
+                true => dialogs::apply(now, &self.services.dialogs, change),
+                false => Err(Refused::Unknown),
+            },
         }
     }
 
@@ -108,8 +116,19 @@ impl Stores for &Tables {
         is_part.then_some(contacts)
     }
 
-    fn dialogs_part(&self, _: Now, _: usize) -> Option<Vec<Dialog>> {
-        None
+    fn dialogs_part(&self, now: Now, part: usize) -> Option<Vec<Dialog>> {
+        if !self.dialogs {
+            return None;
+        }
+        let mut told = Vec::new();
+        let table = &self.services.dialogs;
+        let is_part = table.each_of_part(part, |dialog| {
+            // One that has ended is told of no more.
+            if dialog.state != State::Deleted {
+                told.push(dialogs::to_wire(now, dialog));
+            }
+        });
+        is_part.then_some(told)
     }
 }
 

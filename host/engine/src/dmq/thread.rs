@@ -140,6 +140,10 @@ fn note(event: &Event) {
         Event::Up(node) => tracing::info!(%node, "bus member up"),
         Event::Disabled(node) => tracing::warn!(%node, "bus member disabled"),
         Event::Down(node) => tracing::warn!(%node, "bus member removed"),
+        Event::OtherEntries(node) => tracing::error!(
+            %node,
+            "dialogs of a bus member are refused: its hash_size is not our dialog.entries"
+        ),
         Event::Message { .. } | Event::Answered { .. } => {}
     }
 }

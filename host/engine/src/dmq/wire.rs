@@ -71,7 +71,7 @@ pub(super) fn unix_of(now: Now, then: Instant) -> u64 {
 }
 
 /// When that was, by our clock, given it in seconds since 1970; now, where that is still to come.
-fn instant_of(now: Now, unix: u64) -> Instant {
+pub(super) fn instant_of(now: Now, unix: u64) -> Instant {
     let since = Duration::from_secs(now.unix().saturating_sub(unix));
     now.at.checked_sub(since).unwrap_or(now.at)
 }

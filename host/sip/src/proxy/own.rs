@@ -11,6 +11,8 @@ use crate::message::{Uri, Via, decimal, host_ip};
 pub struct Own {
     interfaces: Vec<Listening>,
     domains: HashSet<Box<[u8]>, ahash::RandomState>,
+    /// Addresses of other nodes whose requests are ours too: host and port.
+    aliases: HashSet<(Box<[u8]>, u16), ahash::RandomState>,
 }
 
 #[derive(Debug, Clone)]
@@ -40,10 +42,15 @@ impl Own {
         });
     }
 
-    /// Adds a domain that we serve.
+    /// Adds a domain that we serve. With a port, `192.0.2.8:5060`, it is that address alone: another node's, whose Routes are ours too,
+    /// so that requests within its dialogs can come here.
     pub fn add_domain(&mut self, name: &str) {
-        self.domains
-            .insert(name.as_bytes().to_ascii_lowercase().into_boxed_slice());
+        let (host, port) = split_port(name.as_bytes());
+        let host = host.to_ascii_lowercase().into_boxed_slice();
+        match port {
+            Some(port) => drop(self.aliases.insert((host, port))),
+            None => drop(self.domains.insert(host)),
+        }
     }
 
     /// Whether a URI's host and port are ours: a listening address, a name we give for one, or a domain without a port or
@@ -72,11 +79,22 @@ impl Own {
             None => Transport::Udp.default_port(),
         };
         let listening = self.is_listening(host, uri.port.unwrap_or(default));
-        listening || {
-            let port = uri.port;
-            let port_fits = port.is_none_or(|port| self.interfaces.iter().any(|i| i.port == port));
-            port_fits && self.is_domain(host)
-        }
+        listening
+            || {
+                let port = uri.port;
+                let port_fits =
+                    port.is_none_or(|port| self.interfaces.iter().any(|i| i.port == port));
+                port_fits && self.is_domain(host)
+            }
+            || self.is_alias(host, uri.port.unwrap_or(default))
+    }
+
+    fn is_alias(&self, host: &[u8], port: u16) -> bool {
+        // Few sites have any.
+        !self.aliases.is_empty()
+            && self
+                .aliases
+                .contains(&(host.to_ascii_lowercase().into_boxed_slice(), port))
     }
 
     /// Whether we wrote that Via: its sent-by is that of one of our sockets.
@@ -145,6 +163,22 @@ mod tests {
         );
         own.add_domain("Example.test");
         own
+    }
+
+    #[test]
+    fn a_domain_with_a_port_is_another_nodes_address() {
+        let mut own = Own::new();
+        own.add_interface(
+            Transport::Udp,
+            "192.0.2.9",
+            "192.0.2.9:5060".parse().unwrap(),
+        );
+        own.add_domain("192.0.2.8:5062");
+        let is_own = |uri: &'static [u8]| own.is_own(&Uri::parse(uri).unwrap());
+        assert!(is_own(b"sip:192.0.2.8:5062;lr;did=1.2"));
+        assert!(!is_own(b"sip:192.0.2.8") && !is_own(b"sip:192.0.2.8:5060"));
+        let via = Via::parse(b"SIP/2.0/UDP 192.0.2.8:5062;branch=z9hG4bK1").unwrap();
+        assert!(!own.is_own_via(&via));
     }
 
     #[test]

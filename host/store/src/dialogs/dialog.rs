@@ -197,7 +197,12 @@ impl Dialog {
     }
 
     /// A request within the dialog was sent on. Says whether its sender has another Contact, too.
-    pub(super) fn request(&mut self, side: Side, request: &Request<'_>) -> (Option<Event>, bool) {
+    pub(super) fn request(
+        &mut self,
+        now: Instant,
+        side: Side,
+        request: &Request<'_>,
+    ) -> (Option<Event>, bool) {
         if self.state == State::Deleted {
             return (None, false);
         }
@@ -207,8 +212,10 @@ impl Dialog {
         };
         leg.cseq = leg.cseq.max(request.cseq);
         match request.kind {
-            Kind::Ack if self.state == State::ConfirmedUnacked => {
+            // Also of an answer that went through another node: only a 2xx has an ACK within the dialog.
+            Kind::Ack if self.state < State::Confirmed => {
                 self.state = State::Confirmed;
+                self.answered.get_or_insert(now);
                 (None, false)
             }
             Kind::Refresh => {

@@ -281,7 +281,7 @@ impl Dialogs {
         side: Side,
         request: &Request<'_>,
     ) -> Option<Event> {
-        self.step(now, id, |dialog| dialog.request(side, request))
+        self.step(now, id, |dialog| dialog.request(now, side, request))
     }
 
     /// Its INVITE will not be answered.

@@ -1,0 +1,160 @@
+//! Calls that a script tracks, over the network: tests/guests/calls is the proxy.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test's helpers fail as its tests do"
+)]
+
+use std::time::Duration;
+
+use serde_json::Value;
+use switchhook_tests::{Daemon, Phones, Place, Setup, beside, line, patience, status};
+
+const SOON: Duration = Duration::from_secs(5);
+
+fn daemon(place: &Place, more: &str) -> Daemon {
+    let config = format!(
+        "[sip]\nlanes = 2\ndomains = [\"example.test\"]\n\
+         [[script]]\nname = \"calls\"\npath = \"GUESTS/calls.wasm\"\n\
+         grants = [\"log\", \"request\", \"tm\", \"rr\", \"dialog\", \"htable\", \"transport\"]\n\
+         [[htable]]\nname = \"events\"\n{more}"
+    );
+    Setup::config(place, &config).start()
+}
+
+fn dialogs(daemon: &Daemon) -> Vec<Value> {
+    let text = daemon.admin(&["rpc", "dlg.list"]);
+    let page: Value = serde_json::from_str(&text).expect("JSON");
+    page["items"].as_array().expect("items").clone()
+}
+
+/// What befell calls so far: `event: how often`.
+fn event(daemon: &Daemon, key: &str) -> String {
+    let key = format!("key={key}");
+    let found = daemon.try_admin(&["rpc", "htable.get", "table=events", &key]);
+    found.unwrap_or_default().replace('"', "").trim().to_owned()
+}
+
+fn size(daemon: &Daemon, args: &[&str]) -> String {
+    let all = [&["rpc", "dlg.profile_get_size"], args].concat();
+    daemon.admin(&all).trim().to_owned()
+}
+
+fn becomes(what: &str, mut is: impl FnMut() -> bool) {
+    assert!(patience(SOON, || is().then_some(())).is_some(), "{what}");
+}
+
+#[test]
+fn a_call_is_followed_from_its_invite_to_its_end() {
+    let _beside = beside();
+    let place = Place::new();
+    let daemon = daemon(&place, "");
+    let phones = Phones::new(&place, [5080, 5070]);
+    let proxy = place.at(5060);
+
+    let mut call = phones.call(proxy, "X-Var: foo bar\r\n");
+    assert!(!call.did().is_empty(), "{}", call.rung);
+    let known = &dialogs(&daemon)[0];
+    assert_eq!(known["state"], 1);
+    assert_eq!(known["id"], call.did().as_str());
+    assert_eq!(known["call_id"], call.id().as_str());
+    assert_eq!(known["vars"]["foo"], "bar");
+    assert_eq!(size(&daemon, &["profile=inbound"]), "1");
+    assert_eq!(size(&daemon, &["profile=caller", "value=alice"]), "1");
+
+    assert_eq!(status(&call.answers(proxy, "180 Ringing")), 180);
+    becomes("early", || dialogs(&daemon)[0]["state"] == 2);
+    assert_eq!(status(&call.answers(proxy, "200 OK")), 200);
+    becomes("answered", || dialogs(&daemon)[0]["state"] == 3);
+    assert_eq!(event(&daemon, "start"), "1");
+    let ack = call.alice_sends("ACK", proxy);
+    assert_eq!(line(&ack, "X-Var"), "bar");
+    becomes("confirmed", || dialogs(&daemon)[0]["state"] == 4);
+
+    let again = call.bob_sends("INVITE", proxy);
+    assert_eq!(line(&again, "X-Dialog"), "State::Confirmed 0");
+    let contact = format!("sip:x@{}", phones.bob.at());
+    assert_eq!(dialogs(&daemon)[0]["callee"]["contact"], contact.as_str());
+    let bye = call.alice_sends("BYE", proxy);
+    assert_eq!(line(&bye, "X-Var"), "bar");
+    assert_eq!(event(&daemon, "end"), "1");
+    assert_eq!(event(&daemon, "end-foo"), "bar");
+    assert_eq!(size(&daemon, &["profile=inbound"]), "0");
+    assert_eq!(dialogs(&daemon)[0]["state"], 5);
+    becomes("gone", || {
+        patience(Duration::from_secs(8), || {
+            dialogs(&daemon).is_empty().then_some(())
+        })
+        .is_some()
+    });
+    let stats = daemon.admin(&["rpc", "stats.get", "prefix=dialogs."]);
+    for counted in [
+        "\"dialogs.begun\": 1",
+        "\"dialogs.ended\": 1",
+        "\"dialogs.alive\": 0",
+    ] {
+        assert!(stats.contains(counted), "{stats}");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn calls_that_come_to_nothing_have_failed() {
+    let _beside = beside();
+    let place = Place::new();
+    let daemon = daemon(&place, "[dialog]\nringing = \"2s\"\n");
+    let phones = Phones::new(&place, [5080, 5070]);
+    let proxy = place.at(5060);
+    let failed = |times: &str| {
+        becomes(times, || event(&daemon, "failed") == times);
+        assert_eq!(size(&daemon, &["profile=inbound"]), "0");
+    };
+
+    // Refused.
+    let mut call = phones.call(proxy, "X-Var: foo busy\r\n");
+    assert_eq!(status(&call.answers(proxy, "486 Busy Here")), 486);
+    failed("1");
+    assert_eq!(event(&daemon, "failed-foo"), "busy");
+    // The script fails behind `manage`.
+    let (status, _) = phones.alice.ask(&phones.invite("X-Trap: 1\r\n"), proxy);
+    assert_eq!(status, 500);
+    failed("2");
+    // It rings too long.
+    let mut call = phones.call(proxy, "");
+    call.answers(proxy, "180 Ringing");
+    failed("3");
+    assert_eq!(event(&daemon, "start"), "");
+    daemon.stop();
+}
+
+#[test]
+fn a_caller_has_so_many_calls_and_each_its_time() {
+    let _beside = beside();
+    let place = Place::new();
+    let daemon = daemon(&place, "");
+    let phones = Phones::new(&place, [5080, 5070]);
+    let proxy = place.at(5060);
+    let more = Phones::new(&place, [5081, 5071]);
+    let mut first = phones.call(proxy, "X-Timeout: 1\r\n");
+    first.answers(proxy, "200 OK");
+    first.alice_sends("ACK", proxy);
+    let mut second = more.call(proxy, "");
+    second.answers(proxy, "200 OK");
+    second.alice_sends("ACK", proxy);
+    assert_eq!(phones.alice.ask(&phones.invite(""), proxy).0, 486);
+    becomes("timed out", || event(&daemon, "timeout") == "1");
+    let mut third = phones.call(proxy, "");
+    third.answers(proxy, "200 OK");
+    third.alice_sends("ACK", proxy);
+    assert_eq!(size(&daemon, &["profile=caller", "value=alice"]), "2");
+    // What is no longer tracked is refused by this script.
+    let late = first.within("BYE", true);
+    phones.alice.send(late.as_bytes(), proxy);
+    becomes("refused", || {
+        let answer = phones.alice.receive();
+        status(&String::from_utf8_lossy(&answer)) == 481
+    });
+    daemon.stop();
+}
