@@ -34,7 +34,7 @@ impl Phones {
     pub fn call(&self, proxy: SocketAddr, extra: &str) -> Call<'_> {
         let invite = self.invite(extra);
         self.alice.send(invite.as_bytes(), proxy);
-        let rung = text(self.bob.receive());
+        let rung = next(&self.bob, &line(&invite, "Call-ID"));
         assert!(rung.starts_with("INVITE "), "{rung}");
         let tag = format!("b{}", self.bob.at().port());
         Call {
@@ -74,7 +74,7 @@ impl Call<'_> {
         let reply = answer(&self.rung, with, &self.tag, &contact);
         self.phones.bob.send(&reply, proxy);
         loop {
-            let came = text(self.phones.alice.receive());
+            let came = next(&self.phones.alice, &self.id());
             if status(&came) != 100 {
                 if status(&came) < 300 {
                     self.answered.clone_from(&came);
@@ -99,7 +99,7 @@ impl Call<'_> {
         let (sender, taker) = if caller { (alice, bob) } else { (bob, alice) };
         sender.send(self.within(method, caller).as_bytes(), proxy);
         let came = loop {
-            let came = text(taker.receive());
+            let came = next(taker, &self.id());
             // copies of what was sent before
             if came.starts_with(method) {
                 break came;
@@ -111,7 +111,7 @@ impl Call<'_> {
         let contact = format!("Contact: <sip:x@{}>\r\n", taker.at());
         taker.send(&answer(&came, "200 OK", "", &contact), proxy);
         loop {
-            let back = text(sender.receive());
+            let back = next(sender, &self.id());
             if status(&back) >= 200 && line(&back, "CSeq").ends_with(method) {
                 assert_eq!(status(&back), 200, "{back}");
                 return came;
@@ -158,6 +158,16 @@ fn lines(message: &str, name: &str) -> Vec<String> {
     head.filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
         .map(str::to_owned)
         .collect()
+}
+
+/// What comes next that is of that call.
+fn next(phone: &Peer, call_id: &str) -> String {
+    loop {
+        let message = text(phone.receive());
+        if line(&message, "Call-ID") == call_id {
+            return message;
+        }
+    }
 }
 
 fn text(bytes: Vec<u8>) -> String {

@@ -61,7 +61,8 @@ fn dialog(daemon: &Daemon, call_id: &str) -> Value {
 fn event(daemon: &Daemon, key: &str) -> String {
     let key = format!("key={key}");
     let found = daemon.try_admin(&["rpc", "htable.get", "table=events", &key]);
-    found.unwrap_or_default().replace('"', "").trim().to_owned()
+    let found = found.unwrap_or_default().replace('"', "");
+    found.trim().replace("null", "")
 }
 
 /// Every value of that name in what a Kamailio says of its dialogs.

@@ -34,7 +34,8 @@ fn dialogs(daemon: &Daemon) -> Vec<Value> {
 fn event(daemon: &Daemon, key: &str) -> String {
     let key = format!("key={key}");
     let found = daemon.try_admin(&["rpc", "htable.get", "table=events", &key]);
-    found.unwrap_or_default().replace('"', "").trim().to_owned()
+    let found = found.unwrap_or_default().replace('"', "");
+    found.trim().replace("null", "")
 }
 
 fn size(daemon: &Daemon, args: &[&str]) -> String {
