@@ -5725,6 +5725,1113 @@ pub mod switchhook {
                 }
             }
         }
+        /// Calls that are followed from their INVITE to their end: RFC 3261 section 12, Kamailio's `dialog` module. What a script does not ask
+        /// to be tracked costs nothing. The functions without a name act on *the current dialog*: that which `manage` began, in every later
+        /// route of that transaction too; that which `rr.loose-route` or `current` found for a request; that which a dialog route is about.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod dialog {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Error = super::super::super::switchhook::script::types::Error;
+            /// How far a call has come; it never goes back.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum State {
+                /// INVITE sent, nothing heard; Kamailio's 1.
+                Unconfirmed,
+                /// It rings: 2.
+                Early,
+                /// Answered, but no ACK yet: 3.
+                ConfirmedUnacked,
+                /// It goes on: 4.
+                Confirmed,
+                /// It has ended: 5.
+                Deleted,
+            }
+            impl ::core::fmt::Debug for State {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        State::Unconfirmed => {
+                            f.debug_tuple("State::Unconfirmed").finish()
+                        }
+                        State::Early => f.debug_tuple("State::Early").finish(),
+                        State::ConfirmedUnacked => {
+                            f.debug_tuple("State::ConfirmedUnacked").finish()
+                        }
+                        State::Confirmed => f.debug_tuple("State::Confirmed").finish(),
+                        State::Deleted => f.debug_tuple("State::Deleted").finish(),
+                    }
+                }
+            }
+            impl State {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> State {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => State::Unconfirmed,
+                        1 => State::Early,
+                        2 => State::ConfirmedUnacked,
+                        3 => State::Confirmed,
+                        4 => State::Deleted,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            /// A dialog.
+            #[derive(Clone)]
+            pub struct Info {
+                /// Its name, as it stands in our Record-Route as `did`.
+                pub id: _rt::String,
+                pub call_id: _rt::String,
+                pub from_uri: _rt::String,
+                pub to_uri: _rt::String,
+                /// The caller's tag.
+                pub from_tag: _rt::String,
+                /// The tag of who was called; empty until they answer.
+                pub to_tag: _rt::String,
+                pub state: State,
+                /// Seconds since its INVITE came.
+                pub age: u32,
+                /// Seconds since it was answered; 0 before.
+                pub duration: u32,
+                /// Seconds until it times out.
+                pub left: u32,
+            }
+            impl ::core::fmt::Debug for Info {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Info")
+                        .field("id", &self.id)
+                        .field("call-id", &self.call_id)
+                        .field("from-uri", &self.from_uri)
+                        .field("to-uri", &self.to_uri)
+                        .field("from-tag", &self.from_tag)
+                        .field("to-tag", &self.to_tag)
+                        .field("state", &self.state)
+                        .field("age", &self.age)
+                        .field("duration", &self.duration)
+                        .field("left", &self.left)
+                        .finish()
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Tracks the dialog that this initial INVITE begins; `dlg_manage`. Its name goes into the Record-Route of `rr.record-route`, without which no
+            /// request of the dialog comes here. `limit` where there are too many dialogs: the call can go on untracked.
+            #[allow(async_fn_in_trait)]
+            pub fn manage() -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dialog@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "manage"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result7 = match l2 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l3 = i32::from(
+                                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l4 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l3 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes6),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result7
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The current dialog, looked for by the request's Call-ID and tags where `rr.loose-route` did not find it; `is_known_dlg`.
+            #[allow(async_fn_in_trait)]
+            pub fn current() -> ::core::option::Option<Info> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 13 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 13 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dialog@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "current"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result25 = match l2 {
+                        0 => None,
+                        1 => {
+                            let e = {
+                                let l3 = *ptr0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l4 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len5 = l4;
+                                let bytes5 = _rt::Vec::from_raw_parts(
+                                    l3.cast(),
+                                    len5,
+                                    len5,
+                                );
+                                let l6 = *ptr0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l7 = *ptr0
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len8 = l7;
+                                let bytes8 = _rt::Vec::from_raw_parts(
+                                    l6.cast(),
+                                    len8,
+                                    len8,
+                                );
+                                let l9 = *ptr0
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l10 = *ptr0
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len11 = l10;
+                                let bytes11 = _rt::Vec::from_raw_parts(
+                                    l9.cast(),
+                                    len11,
+                                    len11,
+                                );
+                                let l12 = *ptr0
+                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l13 = *ptr0
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len14 = l13;
+                                let bytes14 = _rt::Vec::from_raw_parts(
+                                    l12.cast(),
+                                    len14,
+                                    len14,
+                                );
+                                let l15 = *ptr0
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l16 = *ptr0
+                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len17 = l16;
+                                let bytes17 = _rt::Vec::from_raw_parts(
+                                    l15.cast(),
+                                    len17,
+                                    len17,
+                                );
+                                let l18 = *ptr0
+                                    .add(11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l19 = *ptr0
+                                    .add(12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len20 = l19;
+                                let bytes20 = _rt::Vec::from_raw_parts(
+                                    l18.cast(),
+                                    len20,
+                                    len20,
+                                );
+                                let l21 = i32::from(
+                                    *ptr0
+                                        .add(13 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                let l22 = *ptr0
+                                    .add(4 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                let l23 = *ptr0
+                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                let l24 = *ptr0
+                                    .add(12 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                Info {
+                                    id: _rt::string_lift(bytes5),
+                                    call_id: _rt::string_lift(bytes8),
+                                    from_uri: _rt::string_lift(bytes11),
+                                    to_uri: _rt::string_lift(bytes14),
+                                    from_tag: _rt::string_lift(bytes17),
+                                    to_tag: _rt::string_lift(bytes20),
+                                    state: State::_lift(l21 as u8),
+                                    age: l22 as u32,
+                                    duration: l23 as u32,
+                                    left: l24 as u32,
+                                }
+                            };
+                            Some(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result25
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// The dialog that goes on with that Call-ID and these tags, in either order. An empty tag is that of who has not answered.
+            #[allow(async_fn_in_trait)]
+            pub fn find(
+                call_id: &str,
+                from_tag: &str,
+                to_tag: &str,
+            ) -> ::core::option::Option<Info> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 16 + 13 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 16
+                            + 13 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = call_id;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = from_tag;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let vec2 = to_tag;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dialog@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "find"]
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        ptr2.cast_mut(),
+                        len2,
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result28 = match l5 {
+                        0 => None,
+                        1 => {
+                            let e = {
+                                let l6 = *ptr3
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l7 = *ptr3
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len8 = l7;
+                                let bytes8 = _rt::Vec::from_raw_parts(
+                                    l6.cast(),
+                                    len8,
+                                    len8,
+                                );
+                                let l9 = *ptr3
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l10 = *ptr3
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len11 = l10;
+                                let bytes11 = _rt::Vec::from_raw_parts(
+                                    l9.cast(),
+                                    len11,
+                                    len11,
+                                );
+                                let l12 = *ptr3
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l13 = *ptr3
+                                    .add(6 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len14 = l13;
+                                let bytes14 = _rt::Vec::from_raw_parts(
+                                    l12.cast(),
+                                    len14,
+                                    len14,
+                                );
+                                let l15 = *ptr3
+                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l16 = *ptr3
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len17 = l16;
+                                let bytes17 = _rt::Vec::from_raw_parts(
+                                    l15.cast(),
+                                    len17,
+                                    len17,
+                                );
+                                let l18 = *ptr3
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l19 = *ptr3
+                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len20 = l19;
+                                let bytes20 = _rt::Vec::from_raw_parts(
+                                    l18.cast(),
+                                    len20,
+                                    len20,
+                                );
+                                let l21 = *ptr3
+                                    .add(11 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l22 = *ptr3
+                                    .add(12 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len23 = l22;
+                                let bytes23 = _rt::Vec::from_raw_parts(
+                                    l21.cast(),
+                                    len23,
+                                    len23,
+                                );
+                                let l24 = i32::from(
+                                    *ptr3
+                                        .add(13 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                let l25 = *ptr3
+                                    .add(4 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                let l26 = *ptr3
+                                    .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                let l27 = *ptr3
+                                    .add(12 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                Info {
+                                    id: _rt::string_lift(bytes8),
+                                    call_id: _rt::string_lift(bytes11),
+                                    from_uri: _rt::string_lift(bytes14),
+                                    to_uri: _rt::string_lift(bytes17),
+                                    from_tag: _rt::string_lift(bytes20),
+                                    to_tag: _rt::string_lift(bytes23),
+                                    state: State::_lift(l24 as u8),
+                                    age: l25 as u32,
+                                    duration: l26 as u32,
+                                    left: l27 as u32,
+                                }
+                            };
+                            Some(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result28
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// A variable of the current dialog; `$dlg_var(name)`. It is seen at every node that shares dialogs.
+            #[allow(async_fn_in_trait)]
+            pub fn get_var(
+                name: &str,
+            ) -> ::core::result::Result<::core::option::Option<_rt::String>, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dialog@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "get-var"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result12 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                match l4 {
+                                    0 => None,
+                                    1 => {
+                                        let e = {
+                                            let l5 = *ptr1
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l6 = *ptr1
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len7 = l6;
+                                            let bytes7 = _rt::Vec::from_raw_parts(
+                                                l5.cast(),
+                                                len7,
+                                                len7,
+                                            );
+                                            _rt::string_lift(bytes7)
+                                        };
+                                        Some(e)
+                                    }
+                                    _ => _rt::invalid_enum_discriminant(),
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l8 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l9 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l10 = *ptr1
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len11 = l10;
+                                let bytes11 = _rt::Vec::from_raw_parts(
+                                    l9.cast(),
+                                    len11,
+                                    len11,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l8 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes11),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result12
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sets it, or removes it with none.
+            #[allow(async_fn_in_trait)]
+            pub fn set_var(
+                name: &str,
+                value: ::core::option::Option<&str>,
+            ) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let (result2_0, result2_1, result2_2) = match value {
+                        Some(e) => {
+                            let vec1 = e;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            (1i32, ptr1.cast_mut(), len1)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dialog@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "set-var"]
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(
+                        ptr0.cast_mut(),
+                        len0,
+                        result2_0,
+                        result2_1,
+                        result2_2,
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result10 = match l5 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l6 = i32::from(
+                                    *ptr3.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l7 = *ptr3
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l8 = *ptr3
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len9 = l8;
+                                let bytes9 = _rt::Vec::from_raw_parts(
+                                    l7.cast(),
+                                    len9,
+                                    len9,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l6 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes9),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result10
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sets how many seconds the call may last: after its answer, or from now where it is answered; `dlg_set_timeout`.
+            #[allow(async_fn_in_trait)]
+            pub fn set_timeout(seconds: u32) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dialog@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "set-timeout"]
+                        fn wit_import1(_: i32, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(_rt::as_i32(&seconds), ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result7 = match l2 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l3 = i32::from(
+                                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l4 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l3 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes6),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result7
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Counts the current dialog in a profile while it goes on, under a value where one is given; `set_dlg_profile`. It is in each once.
+            #[allow(async_fn_in_trait)]
+            pub fn set_profile(
+                profile: &str,
+                value: ::core::option::Option<&str>,
+            ) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = profile;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let (result2_0, result2_1, result2_2) = match value {
+                        Some(e) => {
+                            let vec1 = e;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            (1i32, ptr1.cast_mut(), len1)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dialog@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "set-profile"]
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(
+                        ptr0.cast_mut(),
+                        len0,
+                        result2_0,
+                        result2_1,
+                        result2_2,
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result10 = match l5 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l6 = i32::from(
+                                    *ptr3.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l7 = *ptr3
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l8 = *ptr3
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len9 = l8;
+                                let bytes9 = _rt::Vec::from_raw_parts(
+                                    l7.cast(),
+                                    len9,
+                                    len9,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l6 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes9),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result10
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Takes it out again; tells whether it was in it; `unset_dlg_profile`.
+            #[allow(async_fn_in_trait)]
+            pub fn unset_profile(
+                profile: &str,
+                value: ::core::option::Option<&str>,
+            ) -> ::core::result::Result<bool, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = profile;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let (result2_0, result2_1, result2_2) = match value {
+                        Some(e) => {
+                            let vec1 = e;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            (1i32, ptr1.cast_mut(), len1)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dialog@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "unset-profile"]
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(
+                        ptr0.cast_mut(),
+                        len0,
+                        result2_0,
+                        result2_1,
+                        result2_2,
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result11 = match l5 {
+                        0 => {
+                            let e = {
+                                let l6 = i32::from(
+                                    *ptr3.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                _rt::bool_lift(l6 as u8)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l7 = i32::from(
+                                    *ptr3.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l8 = *ptr3
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l9 = *ptr3
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len10 = l9;
+                                let bytes10 = _rt::Vec::from_raw_parts(
+                                    l8.cast(),
+                                    len10,
+                                    len10,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l7 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes10),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result11
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Whether the current dialog is in a profile; `is_in_profile`.
+            #[allow(async_fn_in_trait)]
+            pub fn in_profile(
+                profile: &str,
+                value: ::core::option::Option<&str>,
+            ) -> ::core::result::Result<bool, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = profile;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let (result2_0, result2_1, result2_2) = match value {
+                        Some(e) => {
+                            let vec1 = e;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            (1i32, ptr1.cast_mut(), len1)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dialog@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "in-profile"]
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(
+                        ptr0.cast_mut(),
+                        len0,
+                        result2_0,
+                        result2_1,
+                        result2_2,
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result11 = match l5 {
+                        0 => {
+                            let e = {
+                                let l6 = i32::from(
+                                    *ptr3.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                _rt::bool_lift(l6 as u8)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l7 = i32::from(
+                                    *ptr3.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l8 = *ptr3
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l9 = *ptr3
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len10 = l9;
+                                let bytes10 = _rt::Vec::from_raw_parts(
+                                    l8.cast(),
+                                    len10,
+                                    len10,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l7 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes10),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result11
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// How many dialogs are in a profile, or in that value of it; `get_profile_size`.
+            #[allow(async_fn_in_trait)]
+            pub fn profile_size(
+                profile: &str,
+                value: ::core::option::Option<&str>,
+            ) -> u32 {
+                unsafe {
+                    let vec0 = profile;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let (result2_0, result2_1, result2_2) = match value {
+                        Some(e) => {
+                            let vec1 = e;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            (1i32, ptr1.cast_mut(), len1)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dialog@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "profile-size"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                        ) -> i32;
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                    ) -> i32 {
+                        unreachable!()
+                    }
+                    let ret = wit_import3(
+                        ptr0.cast_mut(),
+                        len0,
+                        result2_0,
+                        result2_1,
+                        result2_2,
+                    );
+                    ret as u32
+                }
+            }
+        }
         /// Shared hash tables, each declared as `[[htable]]` in the config; `$sht(table=>key)`. All scripts and lanes see the same.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod htable {
@@ -8729,6 +9836,8 @@ pub mod exports {
                     DmqRoute,
                     /// `dmq-route.on-event`: the name is `peer-up`, `peer-disabled`, `peer-down` or `answered`.
                     DmqEvent,
+                    /// `dialog-route`: the name is `start`, `end`, `failed` or `timeout`.
+                    DialogRoute,
                 }
                 impl ::core::fmt::Debug for Family {
                     fn fmt(
@@ -8772,6 +9881,9 @@ pub mod exports {
                             Family::DmqEvent => {
                                 f.debug_tuple("Family::DmqEvent").finish()
                             }
+                            Family::DialogRoute => {
+                                f.debug_tuple("Family::DialogRoute").finish()
+                            }
                         }
                     }
                 }
@@ -8794,6 +9906,7 @@ pub mod exports {
                             9 => Family::RpcRoute,
                             10 => Family::DmqRoute,
                             11 => Family::DmqEvent,
+                            12 => Family::DialogRoute,
                             _ => panic!("invalid enum discriminant"),
                         }
                     }
@@ -9938,6 +11051,239 @@ pub mod exports {
                 }
                 #[doc(hidden)]
                 pub use __export_switchhook_script_registrar_route_0_1_0_cabi;
+                #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                struct _RetArea(
+                    [::core::mem::MaybeUninit<
+                        u8,
+                    >; 3 * ::core::mem::size_of::<*const u8>()],
+                );
+                static mut _RET_AREA: _RetArea = _RetArea(
+                    [::core::mem::MaybeUninit::uninit(); 3
+                        * ::core::mem::size_of::<*const u8>()],
+                );
+            }
+            /// `event_route[dialog:start]` and its kin: what befell a call that is tracked. Each is told once, at the node where it came about.
+            #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+            pub mod dialog_route {
+                #[used]
+                #[doc(hidden)]
+                static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
+                use super::super::super::super::_rt;
+                pub type Info = super::super::super::super::switchhook::script::dialog::Info;
+                /// What befell it.
+                #[repr(u8)]
+                #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+                pub enum Event {
+                    /// It was answered.
+                    Start,
+                    /// A BYE ended it.
+                    End,
+                    /// It was refused, cancelled, or rang too long.
+                    Failed,
+                    /// Its time was over. Nobody is told: phones may still talk.
+                    Timeout,
+                }
+                impl ::core::fmt::Debug for Event {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        match self {
+                            Event::Start => f.debug_tuple("Event::Start").finish(),
+                            Event::End => f.debug_tuple("Event::End").finish(),
+                            Event::Failed => f.debug_tuple("Event::Failed").finish(),
+                            Event::Timeout => f.debug_tuple("Event::Timeout").finish(),
+                        }
+                    }
+                }
+                impl Event {
+                    #[doc(hidden)]
+                    pub unsafe fn _lift(val: u8) -> Event {
+                        if !cfg!(debug_assertions) {
+                            return unsafe { ::core::mem::transmute(val) };
+                        }
+                        match val {
+                            0 => Event::Start,
+                            1 => Event::End,
+                            2 => Event::Failed,
+                            3 => Event::Timeout,
+                            _ => panic!("invalid enum discriminant"),
+                        }
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_on_event_cabi<T_: Guest>(
+                    arg0: *mut u8,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result23 = {
+                            let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                            let l1 = *arg0
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l2 = *arg0
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len3 = l2;
+                            let bytes3 = _rt::Vec::from_raw_parts(l1.cast(), len3, len3);
+                            let l4 = *arg0
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l5 = *arg0
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len6 = l5;
+                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
+                            let l7 = *arg0
+                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l8 = *arg0
+                                .add(6 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len9 = l8;
+                            let bytes9 = _rt::Vec::from_raw_parts(l7.cast(), len9, len9);
+                            let l10 = *arg0
+                                .add(7 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l11 = *arg0
+                                .add(8 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len12 = l11;
+                            let bytes12 = _rt::Vec::from_raw_parts(
+                                l10.cast(),
+                                len12,
+                                len12,
+                            );
+                            let l13 = *arg0
+                                .add(9 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l14 = *arg0
+                                .add(10 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len15 = l14;
+                            let bytes15 = _rt::Vec::from_raw_parts(
+                                l13.cast(),
+                                len15,
+                                len15,
+                            );
+                            let l16 = *arg0
+                                .add(11 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>();
+                            let l17 = *arg0
+                                .add(12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len18 = l17;
+                            let bytes18 = _rt::Vec::from_raw_parts(
+                                l16.cast(),
+                                len18,
+                                len18,
+                            );
+                            let l19 = i32::from(
+                                *arg0
+                                    .add(13 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<u8>(),
+                            );
+                            let l20 = *arg0
+                                .add(4 + 13 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i32>();
+                            let l21 = *arg0
+                                .add(8 + 13 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i32>();
+                            let l22 = *arg0
+                                .add(12 + 13 * ::core::mem::size_of::<*const u8>())
+                                .cast::<i32>();
+                            T_::on_event(
+                                Event::_lift(l0 as u8),
+                                super::super::super::super::switchhook::script::dialog::Info {
+                                    id: _rt::string_lift(bytes3),
+                                    call_id: _rt::string_lift(bytes6),
+                                    from_uri: _rt::string_lift(bytes9),
+                                    to_uri: _rt::string_lift(bytes12),
+                                    from_tag: _rt::string_lift(bytes15),
+                                    to_tag: _rt::string_lift(bytes18),
+                                    state: super::super::super::super::switchhook::script::dialog::State::_lift(
+                                        l19 as u8,
+                                    ),
+                                    age: l20 as u32,
+                                    duration: l21 as u32,
+                                    left: l22 as u32,
+                                },
+                            )
+                        };
+                        _rt::cabi_dealloc(
+                            arg0,
+                            16 + 13 * ::core::mem::size_of::<*const u8>(),
+                            ::core::mem::size_of::<*const u8>(),
+                        );
+                        let ptr24 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result23 {
+                            Ok(_) => {
+                                *ptr24.add(0).cast::<u8>() = (0i32) as u8;
+                            }
+                            Err(e) => {
+                                *ptr24.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec25 = (e.into_bytes()).into_boxed_slice();
+                                let ptr25 = vec25.as_ptr().cast::<u8>();
+                                let len25 = vec25.len();
+                                ::core::mem::forget(vec25);
+                                *ptr24
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len25;
+                                *ptr24
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr25.cast_mut();
+                            }
+                        };
+                        ptr24
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_on_event<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {}
+                            _ => {
+                                let l1 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l2 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l1, l2, 1);
+                            }
+                        }
+                    }
+                }
+                pub trait Guest {
+                    /// There is no message; variables and profiles of the dialog can be read. An error text is logged.
+                    #[allow(async_fn_in_trait)]
+                    fn on_event(
+                        event: Event,
+                        dialog: Info,
+                    ) -> ::core::result::Result<(), _rt::String>;
+                }
+                #[doc(hidden)]
+                #[macro_export]
+                macro_rules! __export_switchhook_script_dialog_route_0_1_0_cabi {
+                    ($ty:ident with_types_in $($path_to_types:tt)*) => {
+                        const _ : () = { #[unsafe (export_name =
+                        "switchhook:script/dialog-route@0.1.0#on-event")] unsafe extern
+                        "C" fn export_on_event(arg0 : * mut u8,) -> * mut u8 { unsafe {
+                        $($path_to_types)*:: _export_on_event_cabi::<$ty > (arg0) } }
+                        #[unsafe (export_name =
+                        "cabi_post_switchhook:script/dialog-route@0.1.0#on-event")]
+                        unsafe extern "C" fn _post_return_on_event(arg0 : * mut u8,) {
+                        unsafe { $($path_to_types)*:: __post_return_on_event::<$ty >
+                        (arg0) } } };
+                    };
+                }
+                #[doc(hidden)]
+                pub use __export_switchhook_script_dialog_route_0_1_0_cabi;
                 #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
                 #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
                 struct _RetArea(
@@ -11214,6 +12560,9 @@ macro_rules! __export_script_impl {
         exports::switchhook::script::registrar_route::__export_switchhook_script_registrar_route_0_1_0_cabi!($ty
         with_types_in $($path_to_types_root)*::
         exports::switchhook::script::registrar_route); $($path_to_types_root)*::
+        exports::switchhook::script::dialog_route::__export_switchhook_script_dialog_route_0_1_0_cabi!($ty
+        with_types_in $($path_to_types_root)*::
+        exports::switchhook::script::dialog_route); $($path_to_types_root)*::
         exports::switchhook::script::erlang_route::__export_switchhook_script_erlang_route_0_1_0_cabi!($ty
         with_types_in $($path_to_types_root)*::
         exports::switchhook::script::erlang_route); $($path_to_types_root)*::
@@ -11226,9 +12575,9 @@ macro_rules! __export_script_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:switchhook:script@0.1.0:script:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 6571] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 7250] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xae2\x01A\x02\x01A;\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd57\x01A\x02\x01A@\x01\
 B\x06\x01m\x05\x05error\x04warn\x04info\x05debug\x05trace\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05leve\
 l\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x1bswitchhook:script/log@0.1.0\x05\0\x01\
@@ -11308,7 +12657,19 @@ proxy\x04\0\x04kind\x03\0\x02\x01q\x05\x08accepted\x01s\0\x07missing\0\0\x05stal
 e\0\0\x08rejected\0\0\x09malformed\x01s\0\x04\0\x07verdict\x03\0\x04\x01@\x02\x04\
 kind\x03\x05realms\0\x05\x04\0\x05check\x01\x06\x01j\0\x01\x01\x01@\x02\x04kind\x03\
 \x05realms\0\x07\x04\0\x09challenge\x01\x08\x01@\0\x01\0\x04\0\x13consume-creden\
-tials\x01\x09\x03\0\x1cswitchhook:script/auth@0.1.0\x05\x0f\x01B\x19\x02\x03\x02\
+tials\x01\x09\x03\0\x1cswitchhook:script/auth@0.1.0\x05\x0f\x01B\x1e\x02\x03\x02\
+\x01\x02\x04\0\x05error\x03\0\0\x01m\x05\x0bunconfirmed\x05early\x11confirmed-un\
+acked\x09confirmed\x07deleted\x04\0\x05state\x03\0\x02\x01r\x0a\x02ids\x07call-i\
+ds\x08from-uris\x06to-uris\x08from-tags\x06to-tags\x05state\x03\x03agey\x08durat\
+iony\x04lefty\x04\0\x04info\x03\0\x04\x01j\0\x01\x01\x01@\0\0\x06\x04\0\x06manag\
+e\x01\x07\x01k\x05\x01@\0\0\x08\x04\0\x07current\x01\x09\x01@\x03\x07call-ids\x08\
+from-tags\x06to-tags\0\x08\x04\0\x04find\x01\x0a\x01ks\x01j\x01\x0b\x01\x01\x01@\
+\x01\x04names\0\x0c\x04\0\x07get-var\x01\x0d\x01@\x02\x04names\x05value\x0b\0\x06\
+\x04\0\x07set-var\x01\x0e\x01@\x01\x07secondsy\0\x06\x04\0\x0bset-timeout\x01\x0f\
+\x01@\x02\x07profiles\x05value\x0b\0\x06\x04\0\x0bset-profile\x01\x10\x01j\x01\x7f\
+\x01\x01\x01@\x02\x07profiles\x05value\x0b\0\x11\x04\0\x0dunset-profile\x01\x12\x04\
+\0\x0ain-profile\x01\x12\x01@\x02\x07profiles\x05value\x0b\0y\x04\0\x0cprofile-s\
+ize\x01\x13\x03\0\x1eswitchhook:script/dialog@0.1.0\x05\x10\x01B\x19\x02\x03\x02\
 \x01\x02\x04\0\x05error\x03\0\0\x01p}\x01q\x03\x07integer\x01x\0\x04text\x01s\0\x05\
 bytes\x01\x02\0\x04\0\x05value\x03\0\x03\x01k\x04\x01j\x01\x05\x01\x01\x01@\x02\x05\
 tables\x03keys\0\x06\x04\0\x03get\x01\x07\x01j\0\x01\x01\x01@\x04\x05tables\x03k\
@@ -11317,7 +12678,7 @@ tables\x03keys\x05deltax\0\x0a\x04\0\x03add\x01\x0b\x01j\x01\x7f\x01\x01\x01@\x0
 \x05tables\x03keys\x03ttly\0\x0c\x04\0\x06expire\x01\x0d\x01@\x02\x05tables\x03k\
 eys\0\x0c\x04\0\x06remove\x01\x0e\x01j\x01y\x01\x01\x01@\x02\x05tables\x06prefix\
 s\0\x0f\x04\0\x0dremove-prefix\x01\x10\x01@\x01\x05tables\0\x0f\x04\0\x04size\x01\
-\x11\x03\0\x1eswitchhook:script/htable@0.1.0\x05\x10\x01B0\x02\x03\x02\x01\x02\x04\
+\x11\x03\0\x1eswitchhook:script/htable@0.1.0\x05\x11\x01B0\x02\x03\x02\x01\x02\x04\
 \0\x05error\x03\0\0\x01p}\x04\0\x04term\x03\0\x02\x01o\x02ss\x01q\x02\x03pid\x01\
 \x03\0\x0aregistered\x01\x04\0\x04\0\x07process\x03\0\x05\x01q\x04\x0dno-connect\
 ion\0\0\x07timeout\0\0\x06raised\x01\x03\0\x07refused\x01\x01\0\x04\0\x0brpc-fai\
@@ -11333,9 +12694,9 @@ ps\x01j\x01\x16\x01\x01\x01@\0\0\x17\x04\0\x05nodes\x01\x18\x01@\x01\x04nodes\0\
 disconnect\x01\x1b\x01@\x01\x02to\x03\0\x09\x04\0\x04link\x01\x1c\x04\0\x06unlin\
 k\x01\x1c\x01@\x01\x07process\x06\0\x0f\x04\0\x07monitor\x01\x1d\x01@\x01\x09ref\
 erence\x03\0\x1a\x04\0\x09demonitor\x01\x1e\x01@\x02\x02to\x03\x06reason\x03\0\x09\
-\x04\0\x04exit\x01\x1f\x03\0\x1eswitchhook:script/erlang@0.1.0\x05\x11\x01B\x05\x02\
+\x04\0\x04exit\x01\x1f\x03\0\x1eswitchhook:script/erlang@0.1.0\x05\x12\x01B\x05\x02\
 \x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x02\x04names\x03docs\
-\0\x02\x04\0\x08register\x01\x03\x03\0\x1bswitchhook:script/rpc@0.1.0\x05\x12\x01\
+\0\x02\x04\0\x08register\x01\x03\x03\0\x1bswitchhook:script/rpc@0.1.0\x05\x13\x01\
 B\x1a\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x0b\x04\0\x04bo\
 dy\x03\0\x02\x01m\x03\x07pending\x06active\x08disabled\x04\0\x05state\x03\0\x04\x01\
 r\x03\x03uris\x05state\x05\x0aswitchhook\x7f\x04\0\x04node\x03\0\x06\x01p\x07\x01\
@@ -11344,51 +12705,54 @@ j\x01\x08\x01\x01\x01@\0\0\x09\x04\0\x05nodes\x01\x0a\x01j\x01s\x01\x01\x01@\0\0
 de\x01\x0e\x01j\x01w\x01\x01\x01@\x03\x02tos\x07channels\x07message\x03\0\x0f\x04\
 \0\x04send\x01\x10\x01@\x02\x07channels\x07message\x03\0\x0f\x04\0\x09broadcast\x01\
 \x11\x01j\x01y\x01\x01\x01@\x01\x0efrom-nodes-too\x7f\0\x12\x04\0\x09replicate\x01\
-\x13\x03\0\x1bswitchhook:script/dmq@0.1.0\x05\x13\x01B\x0f\x01m\x0c\x0drequest-r\
+\x13\x03\0\x1bswitchhook:script/dmq@0.1.0\x05\x14\x01B\x0f\x01m\x0d\x0drequest-r\
 oute\x0breply-route\x0consend-route\x0cbranch-route\x0donreply-route\x0dfailure-\
 route\x0fregistrar-route\x0cerlang-route\x0cerlang-event\x09rpc-route\x09dmq-rou\
-te\x09dmq-event\x04\0\x06family\x03\0\0\x01r\x02\x06family\x01\x04names\x04\0\x07\
-handler\x03\0\x02\x01p\x03\x01j\x01\x04\x01s\x01@\x01\x06configs\0\x05\x04\0\x04\
-init\x01\x06\x01p}\x01k\x07\x01@\0\0\x08\x04\0\x0cexport-state\x01\x09\x01j\0\x01\
-s\x01@\x01\x05state\x07\0\x0a\x04\0\x0cimport-state\x01\x0b\x04\0!switchhook:scr\
-ipt/lifecycle@0.1.0\x05\x14\x02\x03\0\x01\x07outcome\x01B\x05\x02\x03\x02\x01\x15\
-\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\x04\0\x0aon-request\x01\
-\x03\x04\0%switchhook:script/request-route@0.1.0\x05\x16\x01B\x05\x02\x03\x02\x01\
-\x15\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\x04\0\x08on-reply\x01\
-\x03\x04\0#switchhook:script/reply-route@0.1.0\x05\x17\x01B\x05\x02\x03\x02\x01\x15\
-\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\x04\0\x07on-send\x01\x03\
-\x04\0$switchhook:script/onsend-route@0.1.0\x05\x18\x01B\x05\x02\x03\x02\x01\x15\
-\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\x01\x04names\0\x02\x04\0\x09on-\
-branch\x01\x03\x04\0$switchhook:script/branch-route@0.1.0\x05\x19\x01B\x05\x02\x03\
-\x02\x01\x15\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\x01\x04names\0\x02\x04\
-\0\x08on-reply\x01\x03\x04\0%switchhook:script/onreply-route@0.1.0\x05\x1a\x01B\x05\
-\x02\x03\x02\x01\x15\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\x01\x04name\
-s\0\x02\x04\0\x0aon-failure\x01\x03\x04\0%switchhook:script/failure-route@0.1.0\x05\
-\x1b\x02\x03\0\x08\x07binding\x01B\x05\x02\x03\x02\x01\x1c\x04\0\x07binding\x03\0\
-\0\x01j\0\x01s\x01@\x01\x07contact\x01\0\x02\x04\0\x0aon-expired\x01\x03\x04\0's\
-witchhook:script/registrar-route@0.1.0\x05\x1d\x02\x03\0\x0b\x04term\x01B\x17\x02\
-\x03\x02\x01\x15\x04\0\x07outcome\x03\0\0\x02\x03\x02\x01\x1e\x04\0\x04term\x03\0\
-\x02\x01m\x03\x04info\x04call\x04cast\x04\0\x04kind\x03\0\x04\x01k\x03\x01r\x04\x04\
-kind\x05\x06sender\x06\x04nodes\x07content\x03\x04\0\x07message\x03\0\x07\x01r\x02\
-\x04nodes\x06reasons\x04\0\x04lost\x03\0\x09\x01r\x03\x07processs\x06sender\x03\x06\
-reason\x03\x04\0\x06exited\x03\0\x0b\x01r\x04\x07processs\x09reference\x03\x07su\
-bject\x03\x06reason\x03\x04\0\x04down\x03\0\x0d\x01q\x04\x07node-up\x01s\0\x09no\
-de-down\x01\x0a\0\x04exit\x01\x0c\0\x04down\x01\x0e\0\x04\0\x05event\x03\0\x0f\x01\
-j\x01\x01\x01s\x01@\x02\x04names\x07message\x08\0\x11\x04\0\x0aon-message\x01\x12\
-\x01j\0\x01s\x01@\x01\x05event\x10\0\x13\x04\0\x08on-event\x01\x14\x04\0$switchh\
-ook:script/erlang-route@0.1.0\x05\x1f\x01B\x05\x01r\x02\x04code{\x07messages\x04\
-\0\x05fault\x03\0\0\x01j\x01s\x01\x01\x01@\x02\x04names\x06paramss\0\x02\x04\0\x0a\
-on-command\x01\x03\x04\0!switchhook:script/rpc-route@0.1.0\x05\x20\x01B\x11\x02\x03\
-\x02\x01\x0b\x04\0\x04body\x03\0\0\x01r\x03\x07channels\x06senders\x07content\x01\
-\x04\0\x07message\x03\0\x02\x01k\x01\x01r\x03\x06status{\x06reasons\x04body\x04\x04\
-\0\x06answer\x03\0\x05\x01r\x03\x06numberw\x04nodes\x06status{\x04\0\x08answered\
-\x03\0\x07\x01q\x04\x07peer-up\x01s\0\x0dpeer-disabled\x01s\0\x09peer-down\x01s\0\
-\x08answered\x01\x08\0\x04\0\x05event\x03\0\x09\x01j\x01\x06\x01s\x01@\x01\x07me\
-ssage\x03\0\x0b\x04\0\x0aon-message\x01\x0c\x01j\0\x01s\x01@\x01\x05event\x0a\0\x0d\
-\x04\0\x08on-event\x01\x0e\x04\0!switchhook:script/dmq-route@0.1.0\x05!\x04\0\x1e\
-switchhook:script/script@0.1.0\x04\0\x0b\x0c\x01\0\x06script\x03\0\0\0G\x09produ\
-cers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x06\
-0.61.1";
+te\x09dmq-event\x0cdialog-route\x04\0\x06family\x03\0\0\x01r\x02\x06family\x01\x04\
+names\x04\0\x07handler\x03\0\x02\x01p\x03\x01j\x01\x04\x01s\x01@\x01\x06configs\0\
+\x05\x04\0\x04init\x01\x06\x01p}\x01k\x07\x01@\0\0\x08\x04\0\x0cexport-state\x01\
+\x09\x01j\0\x01s\x01@\x01\x05state\x07\0\x0a\x04\0\x0cimport-state\x01\x0b\x04\0\
+!switchhook:script/lifecycle@0.1.0\x05\x15\x02\x03\0\x01\x07outcome\x01B\x05\x02\
+\x03\x02\x01\x16\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\x04\0\x0a\
+on-request\x01\x03\x04\0%switchhook:script/request-route@0.1.0\x05\x17\x01B\x05\x02\
+\x03\x02\x01\x16\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\x04\0\x08\
+on-reply\x01\x03\x04\0#switchhook:script/reply-route@0.1.0\x05\x18\x01B\x05\x02\x03\
+\x02\x01\x16\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\x04\0\x07on\
+-send\x01\x03\x04\0$switchhook:script/onsend-route@0.1.0\x05\x19\x01B\x05\x02\x03\
+\x02\x01\x16\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\x01\x04names\0\x02\x04\
+\0\x09on-branch\x01\x03\x04\0$switchhook:script/branch-route@0.1.0\x05\x1a\x01B\x05\
+\x02\x03\x02\x01\x16\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\x01\x04name\
+s\0\x02\x04\0\x08on-reply\x01\x03\x04\0%switchhook:script/onreply-route@0.1.0\x05\
+\x1b\x01B\x05\x02\x03\x02\x01\x16\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01\
+@\x01\x04names\0\x02\x04\0\x0aon-failure\x01\x03\x04\0%switchhook:script/failure\
+-route@0.1.0\x05\x1c\x02\x03\0\x08\x07binding\x01B\x05\x02\x03\x02\x01\x1d\x04\0\
+\x07binding\x03\0\0\x01j\0\x01s\x01@\x01\x07contact\x01\0\x02\x04\0\x0aon-expire\
+d\x01\x03\x04\0'switchhook:script/registrar-route@0.1.0\x05\x1e\x02\x03\0\x0a\x04\
+info\x01B\x07\x02\x03\x02\x01\x1f\x04\0\x04info\x03\0\0\x01m\x04\x05start\x03end\
+\x06failed\x07timeout\x04\0\x05event\x03\0\x02\x01j\0\x01s\x01@\x02\x05event\x03\
+\x06dialog\x01\0\x04\x04\0\x08on-event\x01\x05\x04\0$switchhook:script/dialog-ro\
+ute@0.1.0\x05\x20\x02\x03\0\x0c\x04term\x01B\x17\x02\x03\x02\x01\x16\x04\0\x07ou\
+tcome\x03\0\0\x02\x03\x02\x01!\x04\0\x04term\x03\0\x02\x01m\x03\x04info\x04call\x04\
+cast\x04\0\x04kind\x03\0\x04\x01k\x03\x01r\x04\x04kind\x05\x06sender\x06\x04node\
+s\x07content\x03\x04\0\x07message\x03\0\x07\x01r\x02\x04nodes\x06reasons\x04\0\x04\
+lost\x03\0\x09\x01r\x03\x07processs\x06sender\x03\x06reason\x03\x04\0\x06exited\x03\
+\0\x0b\x01r\x04\x07processs\x09reference\x03\x07subject\x03\x06reason\x03\x04\0\x04\
+down\x03\0\x0d\x01q\x04\x07node-up\x01s\0\x09node-down\x01\x0a\0\x04exit\x01\x0c\
+\0\x04down\x01\x0e\0\x04\0\x05event\x03\0\x0f\x01j\x01\x01\x01s\x01@\x02\x04name\
+s\x07message\x08\0\x11\x04\0\x0aon-message\x01\x12\x01j\0\x01s\x01@\x01\x05event\
+\x10\0\x13\x04\0\x08on-event\x01\x14\x04\0$switchhook:script/erlang-route@0.1.0\x05\
+\"\x01B\x05\x01r\x02\x04code{\x07messages\x04\0\x05fault\x03\0\0\x01j\x01s\x01\x01\
+\x01@\x02\x04names\x06paramss\0\x02\x04\0\x0aon-command\x01\x03\x04\0!switchhook\
+:script/rpc-route@0.1.0\x05#\x01B\x11\x02\x03\x02\x01\x0b\x04\0\x04body\x03\0\0\x01\
+r\x03\x07channels\x06senders\x07content\x01\x04\0\x07message\x03\0\x02\x01k\x01\x01\
+r\x03\x06status{\x06reasons\x04body\x04\x04\0\x06answer\x03\0\x05\x01r\x03\x06nu\
+mberw\x04nodes\x06status{\x04\0\x08answered\x03\0\x07\x01q\x04\x07peer-up\x01s\0\
+\x0dpeer-disabled\x01s\0\x09peer-down\x01s\0\x08answered\x01\x08\0\x04\0\x05even\
+t\x03\0\x09\x01j\x01\x06\x01s\x01@\x01\x07message\x03\0\x0b\x04\0\x0aon-message\x01\
+\x0c\x01j\0\x01s\x01@\x01\x05event\x0a\0\x0d\x04\0\x08on-event\x01\x0e\x04\0!swi\
+tchhook:script/dmq-route@0.1.0\x05$\x04\0\x1eswitchhook:script/script@0.1.0\x04\0\
+\x0b\x0c\x01\0\x06script\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-\
+component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -11401,18 +12765,18 @@ pub use __export_script_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 4818] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb5$\x01A\x02\x01A\"\
-\x01B\x06\x01m\x05\x05error\x04warn\x04info\x05debug\x05trace\x04\0\x05level\x03\
-\0\0\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05\
-level\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x1bswitchhook:script/log@0.1.0\x05\
-\0\x01B\x17\x01m\x05\x03udp\x03tcp\x03tls\x02ws\x03wss\x04\0\x09transport\x03\0\0\
-\x01o\x02ww\x01q\x02\x02v4\x01y\0\x02v6\x01\x02\0\x04\0\x0aip-address\x03\0\x03\x01\
-r\x03\x09transport\x01\x07address\x04\x04port{\x04\0\x08endpoint\x03\0\x05\x01r\x02\
-\x04names\x05values\x04\0\x06header\x03\0\x07\x01p}\x01r\x02\x0ccontent-types\x07\
-content\x09\x04\0\x04body\x03\0\x0a\x01q\x07\x07set-uri\x01s\0\x0aset-header\x01\
-\x08\0\x0dappend-header\x01\x08\0\x0eprepend-header\x01\x08\0\x0dremove-header\x01\
-s\0\x08set-body\x01\x0b\0\x0bremove-body\0\0\x04\0\x04edit\x03\0\x0c\x01py\x01r\x04\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 5339] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbe(\x01A\x02\x01A$\x01\
+B\x06\x01m\x05\x05error\x04warn\x04info\x05debug\x05trace\x04\0\x05level\x03\0\0\
+\x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05leve\
+l\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x1bswitchhook:script/log@0.1.0\x05\0\x01\
+B\x17\x01m\x05\x03udp\x03tcp\x03tls\x02ws\x03wss\x04\0\x09transport\x03\0\0\x01o\
+\x02ww\x01q\x02\x02v4\x01y\0\x02v6\x01\x02\0\x04\0\x0aip-address\x03\0\x03\x01r\x03\
+\x09transport\x01\x07address\x04\x04port{\x04\0\x08endpoint\x03\0\x05\x01r\x02\x04\
+names\x05values\x04\0\x06header\x03\0\x07\x01p}\x01r\x02\x0ccontent-types\x07con\
+tent\x09\x04\0\x04body\x03\0\x0a\x01q\x07\x07set-uri\x01s\0\x0aset-header\x01\x08\
+\0\x0dappend-header\x01\x08\0\x0eprepend-header\x01\x08\0\x0dremove-header\x01s\0\
+\x08set-body\x01\x0b\0\x0bremove-body\0\0\x04\0\x04edit\x03\0\x0c\x01py\x01r\x04\
 \x07message\x09\x06fields\x0e\x06source\x06\x05local\x06\x04\0\x08snapshot\x03\0\
 \x0f\x01m\x02\x04done\x04drop\x04\0\x07outcome\x03\0\x11\x01m\x05\x07invalid\x08\
 not-here\x05limit\x09not-found\x0bunavailable\x04\0\x0aerror-code\x03\0\x13\x01r\
@@ -11482,7 +12846,19 @@ proxy\x04\0\x04kind\x03\0\x02\x01q\x05\x08accepted\x01s\0\x07missing\0\0\x05stal
 e\0\0\x08rejected\0\0\x09malformed\x01s\0\x04\0\x07verdict\x03\0\x04\x01@\x02\x04\
 kind\x03\x05realms\0\x05\x04\0\x05check\x01\x06\x01j\0\x01\x01\x01@\x02\x04kind\x03\
 \x05realms\0\x07\x04\0\x09challenge\x01\x08\x01@\0\x01\0\x04\0\x13consume-creden\
-tials\x01\x09\x03\0\x1cswitchhook:script/auth@0.1.0\x05\x0f\x01B\x19\x02\x03\x02\
+tials\x01\x09\x03\0\x1cswitchhook:script/auth@0.1.0\x05\x0f\x01B\x1e\x02\x03\x02\
+\x01\x02\x04\0\x05error\x03\0\0\x01m\x05\x0bunconfirmed\x05early\x11confirmed-un\
+acked\x09confirmed\x07deleted\x04\0\x05state\x03\0\x02\x01r\x0a\x02ids\x07call-i\
+ds\x08from-uris\x06to-uris\x08from-tags\x06to-tags\x05state\x03\x03agey\x08durat\
+iony\x04lefty\x04\0\x04info\x03\0\x04\x01j\0\x01\x01\x01@\0\0\x06\x04\0\x06manag\
+e\x01\x07\x01k\x05\x01@\0\0\x08\x04\0\x07current\x01\x09\x01@\x03\x07call-ids\x08\
+from-tags\x06to-tags\0\x08\x04\0\x04find\x01\x0a\x01ks\x01j\x01\x0b\x01\x01\x01@\
+\x01\x04names\0\x0c\x04\0\x07get-var\x01\x0d\x01@\x02\x04names\x05value\x0b\0\x06\
+\x04\0\x07set-var\x01\x0e\x01@\x01\x07secondsy\0\x06\x04\0\x0bset-timeout\x01\x0f\
+\x01@\x02\x07profiles\x05value\x0b\0\x06\x04\0\x0bset-profile\x01\x10\x01j\x01\x7f\
+\x01\x01\x01@\x02\x07profiles\x05value\x0b\0\x11\x04\0\x0dunset-profile\x01\x12\x04\
+\0\x0ain-profile\x01\x12\x01@\x02\x07profiles\x05value\x0b\0y\x04\0\x0cprofile-s\
+ize\x01\x13\x03\0\x1eswitchhook:script/dialog@0.1.0\x05\x10\x01B\x19\x02\x03\x02\
 \x01\x02\x04\0\x05error\x03\0\0\x01p}\x01q\x03\x07integer\x01x\0\x04text\x01s\0\x05\
 bytes\x01\x02\0\x04\0\x05value\x03\0\x03\x01k\x04\x01j\x01\x05\x01\x01\x01@\x02\x05\
 tables\x03keys\0\x06\x04\0\x03get\x01\x07\x01j\0\x01\x01\x01@\x04\x05tables\x03k\
@@ -11491,7 +12867,7 @@ tables\x03keys\x05deltax\0\x0a\x04\0\x03add\x01\x0b\x01j\x01\x7f\x01\x01\x01@\x0
 \x05tables\x03keys\x03ttly\0\x0c\x04\0\x06expire\x01\x0d\x01@\x02\x05tables\x03k\
 eys\0\x0c\x04\0\x06remove\x01\x0e\x01j\x01y\x01\x01\x01@\x02\x05tables\x06prefix\
 s\0\x0f\x04\0\x0dremove-prefix\x01\x10\x01@\x01\x05tables\0\x0f\x04\0\x04size\x01\
-\x11\x03\0\x1eswitchhook:script/htable@0.1.0\x05\x10\x01B0\x02\x03\x02\x01\x02\x04\
+\x11\x03\0\x1eswitchhook:script/htable@0.1.0\x05\x11\x01B0\x02\x03\x02\x01\x02\x04\
 \0\x05error\x03\0\0\x01p}\x04\0\x04term\x03\0\x02\x01o\x02ss\x01q\x02\x03pid\x01\
 \x03\0\x0aregistered\x01\x04\0\x04\0\x07process\x03\0\x05\x01q\x04\x0dno-connect\
 ion\0\0\x07timeout\0\0\x06raised\x01\x03\0\x07refused\x01\x01\0\x04\0\x0brpc-fai\
@@ -11507,9 +12883,9 @@ ps\x01j\x01\x16\x01\x01\x01@\0\0\x17\x04\0\x05nodes\x01\x18\x01@\x01\x04nodes\0\
 disconnect\x01\x1b\x01@\x01\x02to\x03\0\x09\x04\0\x04link\x01\x1c\x04\0\x06unlin\
 k\x01\x1c\x01@\x01\x07process\x06\0\x0f\x04\0\x07monitor\x01\x1d\x01@\x01\x09ref\
 erence\x03\0\x1a\x04\0\x09demonitor\x01\x1e\x01@\x02\x02to\x03\x06reason\x03\0\x09\
-\x04\0\x04exit\x01\x1f\x03\0\x1eswitchhook:script/erlang@0.1.0\x05\x11\x01B\x05\x02\
+\x04\0\x04exit\x01\x1f\x03\0\x1eswitchhook:script/erlang@0.1.0\x05\x12\x01B\x05\x02\
 \x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\x02\x04names\x03docs\
-\0\x02\x04\0\x08register\x01\x03\x03\0\x1bswitchhook:script/rpc@0.1.0\x05\x12\x01\
+\0\x02\x04\0\x08register\x01\x03\x03\0\x1bswitchhook:script/rpc@0.1.0\x05\x13\x01\
 B\x1a\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x0b\x04\0\x04bo\
 dy\x03\0\x02\x01m\x03\x07pending\x06active\x08disabled\x04\0\x05state\x03\0\x04\x01\
 r\x03\x03uris\x05state\x05\x0aswitchhook\x7f\x04\0\x04node\x03\0\x06\x01p\x07\x01\
@@ -11518,7 +12894,7 @@ j\x01\x08\x01\x01\x01@\0\0\x09\x04\0\x05nodes\x01\x0a\x01j\x01s\x01\x01\x01@\0\0
 de\x01\x0e\x01j\x01w\x01\x01\x01@\x03\x02tos\x07channels\x07message\x03\0\x0f\x04\
 \0\x04send\x01\x10\x01@\x02\x07channels\x07message\x03\0\x0f\x04\0\x09broadcast\x01\
 \x11\x01j\x01y\x01\x01\x01@\x01\x0efrom-nodes-too\x7f\0\x12\x04\0\x09replicate\x01\
-\x13\x03\0\x1bswitchhook:script/dmq@0.1.0\x05\x13\x04\0>switchhook:script/script\
+\x13\x03\0\x1bswitchhook:script/dmq@0.1.0\x05\x14\x04\0>switchhook:script/script\
 -with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&script-with-all-of-its-e\
 xports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
 0.258.3\x10wit-bindgen-rust\x060.61.1";

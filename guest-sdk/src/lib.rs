@@ -106,8 +106,8 @@ pub mod auth;
 )]
 pub mod bindings;
 mod config;
-pub mod dmq;
 pub mod dialog;
+pub mod dmq;
 pub mod erlang;
 mod error;
 mod header;

@@ -71,7 +71,7 @@ impl Kamailio {
     /// A member that tracks calls and joins through `peer`, whose dialogs it takes requests of.
     pub fn calls(place: &Place, at: SocketAddr, peer: SocketAddr, entries: u32) -> Kamailio {
         let mut defines = member(at, peer, "").to_vec();
-        defines.push(format!("ALIAS=\"{peer}\""));
+        defines.push(format!("ALIAS={peer}"));
         defines.push(format!("SIZE={entries}"));
         Kamailio::controlled(place, &ours("calls"), at, &defines)
     }

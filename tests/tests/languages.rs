@@ -68,6 +68,7 @@ fn a_router_in_javascript() {
         "htable",
         "erlang",
         "rpc",
+        "dmq",
     ];
     answers_options_and_relays_a_message("options-js", &grants);
 }

@@ -49,8 +49,8 @@
 //! CSeq, of RFC 3261 section 16.3 only what a script can react to is checked, Record-Route is a single one, and no time passes.
 
 mod call;
-pub(crate) mod dmq;
 pub(crate) mod dialogs;
+pub(crate) mod dmq;
 pub(crate) mod erlang;
 pub(crate) mod imports;
 mod message;

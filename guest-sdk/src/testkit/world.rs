@@ -7,8 +7,8 @@ use std::rc::Rc;
 use switchhook_sip::message::Message;
 use switchhook_store::Vars;
 
-use super::dmq::FakeBus;
 use super::dialogs::{Dialogs, Tracked};
+use super::dmq::FakeBus;
 use super::erlang::Fake;
 use super::message::text;
 use crate::host::auth::{Kind, Verdict};

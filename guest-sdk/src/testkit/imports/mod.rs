@@ -1,8 +1,8 @@
 //! The host's functions as the fake host has them, with the signatures of the component's imports.
 
 pub(crate) mod auth;
-pub(crate) mod dmq;
 pub(crate) mod dialog;
+pub(crate) mod dmq;
 pub(crate) mod erlang;
 pub(crate) mod htable;
 pub(crate) mod log;

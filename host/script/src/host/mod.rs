@@ -5,8 +5,8 @@
 //! room for an error, and there is no message to read at all, it traps with the same words.
 
 mod auth;
-mod dmq;
 pub(crate) mod dialog;
+mod dmq;
 mod erlang;
 mod htable;
 mod log;
