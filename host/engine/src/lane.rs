@@ -339,7 +339,11 @@ impl Lane {
                 },
                 Output::Failure { key, best } => self.failure(now, key, best),
                 Output::NextAddress { key, failed } => self.next_address(now, key, failed),
-                Output::Terminated { data, .. } => self.dialog_unanswered(now, &data),
+                Output::Terminated { data, .. } => {
+                    if let Some(context) = data {
+                        self.dialog_unanswered(now, &context);
+                    }
+                }
             }
         }
     }

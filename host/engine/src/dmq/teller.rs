@@ -29,6 +29,8 @@ impl Teller {
     /// Takes an event to a lane. Gives the answer to a message that goes to none.
     pub(super) fn tell(&self, event: BusEvent) -> Option<(u64, Reply)> {
         let (node, route, ticket) = match event {
+            // The operator's business.
+            BusEvent::OtherEntries(_) => return None,
             BusEvent::Up(node) => (node, befell(wit::DmqEvent::PeerUp(node.to_string())), None),
             BusEvent::Disabled(node) => {
                 let event = wit::DmqEvent::PeerDisabled(node.to_string());
