@@ -150,12 +150,5 @@ fn a_caller_has_so_many_calls_and_each_its_time() {
     third.answers(proxy, "200 OK");
     third.alice_sends("ACK", proxy);
     assert_eq!(size(&daemon, &["profile=caller", "value=alice"]), "2");
-    // What is no longer tracked is refused by this script.
-    let late = first.within("BYE", true);
-    phones.alice.send(late.as_bytes(), proxy);
-    becomes("refused", || {
-        let answer = phones.alice.receive();
-        status(&String::from_utf8_lossy(&answer)) == 481
-    });
     daemon.stop();
 }
