@@ -15,7 +15,7 @@ use switchhook_sip::transaction::{Key, Origin};
 use switchhook_store::dialogs::dialog::{self, Kind, Response};
 
 use crate::context::Context;
-use crate::guest::Job;
+use crate::guest::{Job, ROUTER};
 use crate::lane::Lane;
 
 impl Lane {
@@ -158,7 +158,7 @@ impl Lane {
         let info = Box::new(info);
         let mut told = Event::new(Route::Dialog { event, info }, None, None);
         told.dialog = Some(Tracked::About(id));
-        self.call(now, &generation, told, Job::Told);
+        self.call(now, &generation, told, Job::Told { script: ROUTER });
     }
 }
 
