@@ -211,8 +211,27 @@ impl Entry {
                 "expected an address of record and a contact".to_owned(),
             ));
         }
+        if !contact.sock.is_empty() && !is_socket(&contact.sock) {
+            let found = &contact.sock;
+            return Err(Malformed(format!(
+                "sock: expected PROTOCOL:HOST:PORT, got {found:?}"
+            )));
+        }
         Ok((action, contact))
     }
+}
+
+/// Whether it is written as a socket of a node's: `udp:192.0.2.1:5060`.
+fn is_socket(text: &str) -> bool {
+    let Some((protocol, rest)) = text.split_once(':') else {
+        return false;
+    };
+    let port = rest
+        .rsplit_once(':')
+        .map(|(host, port)| (!host.is_empty(), port));
+    let known = ["udp", "tcp", "tls", "sctp", "ws", "wss"];
+    known.contains(&protocol)
+        && port.is_some_and(|(host, port)| host && port.parse::<u16>().is_ok())
 }
 
 /// Reads a body.

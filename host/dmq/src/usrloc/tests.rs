@@ -122,3 +122,23 @@ fn older_ones_are_known() {
     assert!(contact.is_newer("another", 9, 1_795_252_744));
     assert!(!contact.is_newer("another", 0, 1_795_252_745));
 }
+
+#[test]
+fn a_socket_is_written_as_one() {
+    for sock in [
+        "udp:127.0.0.1:5060",
+        "tcp:[::1]:5060",
+        "udp:sip.example.test:5060",
+    ] {
+        assert!(is_socket(sock), "{sock}");
+    }
+    for sock in [
+        "bogus::x:",
+        "udp:127.0.0.1",
+        "127.0.0.1:5060",
+        "udp::5060",
+        "x",
+    ] {
+        assert!(!is_socket(sock), "{sock}");
+    }
+}

@@ -87,7 +87,11 @@ pub(super) fn to_wire(now: Now, aors: &Aors, aor: &str, binding: &Binding) -> Co
         ruid,
         uri: text(binding.uri()),
         received: received(binding),
-        sock: format!("{}:{}", from.transport.uri_param(), from.local),
+        sock: match from.local.ip().is_unspecified() {
+            // Nobody told.
+            true => String::new(),
+            false => format!("{}:{}", from.transport.uri_param(), from.local),
+        },
         path: text(binding.path_list()),
         call_id: text(binding.call_id()),
         user_agent: text(binding.user_agent()),

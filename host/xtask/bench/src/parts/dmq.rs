@@ -253,8 +253,8 @@ impl Node {
                 (after(&text, "all:"), "htable.stats")
             }
             (Kind::Kamailio, What::Contacts) => {
-                let text = self.kamcmd(&["stats.get_statistics", "location-contacts"])?;
-                (after(&text, "="), "location-contacts")
+                let text = self.kamcmd(&["stats.get_statistics", "usrloc:"])?;
+                (after(&text, "location_contacts ="), "location_contacts")
             }
         };
         let found = found.with_context(|| format!("no {name}"))?;
