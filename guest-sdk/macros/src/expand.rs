@@ -203,23 +203,15 @@ fn functions(routes: &[Route]) -> TokenStream {
             }
         });
     }
-    functions.extend(events(
-        &of(Kind::ErlangEvent),
-        quote!(on_erlang_event),
-        quote!(erlang),
-    ));
-    functions.extend(events(
-        &of(Kind::BusEvent),
-        quote!(on_bus_event),
-        quote!(dmq),
-    ));
+    functions.extend(events(&of(Kind::ErlangEvent), "on_erlang_event", "erlang"));
+    functions.extend(events(&of(Kind::BusEvent), "on_bus_event", "dmq"));
     functions.extend(commands(&of(Kind::Command)));
     functions.extend(hand_over(&of(Kind::ExportState), &of(Kind::ImportState)));
     functions
 }
 
 /// What befell others, told apart by name: the events of that module of the SDK.
-fn events(routes: &[&Route], function: TokenStream, module: TokenStream) -> TokenStream {
+fn events(routes: &[&Route], function: &str, module: &str) -> TokenStream {
     if routes.is_empty() {
         return TokenStream::new();
     }
@@ -227,6 +219,7 @@ fn events(routes: &[&Route], function: TokenStream, module: TokenStream) -> Toke
         let (name, call) = (&route.name, call(route));
         quote!(#name => { #call })
     });
+    let (function, module) = (format_ident!("{function}"), format_ident!("{module}"));
     quote! {
         fn #function(event: &::switchhook_sdk::#module::Event) -> ::switchhook_sdk::Outcome {
             match event.name() {

@@ -223,11 +223,7 @@ impl Crowd {
                 for peer in &peers {
                     while let Some(came) = peer.receive_within(Duration::from_millis(1)) {
                         let came = String::from_utf8_lossy(&came).into_owned();
-                        let from = came
-                            .lines()
-                            .find_map(|line| line.strip_prefix("Via: SIP/2.0/UDP "));
-                        let from = from.and_then(|via| via.split(';').next());
-                        let from = from.and_then(|from| from.parse().ok());
+                        let from = member::sender(&came);
                         if let (true, Some(from)) = (came.starts_with("KDMQ "), from) {
                             peer.send(&answer(&came, "200 OK", "c", ""), from);
                         }

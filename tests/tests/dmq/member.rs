@@ -114,8 +114,20 @@ impl Member {
         let came = self.peer.receive_within(limit)?;
         let came = String::from_utf8_lossy(&came).into_owned();
         if came.starts_with("KDMQ ") {
-            self.peer.send(&answer(&came, "200 OK", "m", ""), self.node);
+            let from = sender(&came).unwrap_or(self.node);
+            self.peer.send(&answer(&came, "200 OK", "m", ""), from);
         }
         Some(came)
     }
+}
+
+/// Who sent a request, as its Via says.
+pub(crate) fn sender(request: &str) -> Option<SocketAddr> {
+    let mut lines = request.lines();
+    let via = lines.find_map(|line| line.strip_prefix("Via: SIP/2.0/UDP "))?;
+    let at = via.split(';').next()?;
+    // Kamailio leaves a default port out.
+    at.parse()
+        .ok()
+        .or_else(|| format!("{at}:5060").parse().ok())
 }

@@ -31,7 +31,7 @@ impl Host for Context {
 
     fn is_from_node(&mut self) -> Answered<bool> {
         self.enter(0)?;
-        Ok(self.from_node("dmq.is-from-node"))
+        Ok(self.came_from_node("dmq.is-from-node"))
     }
 
     fn send(&mut self, to: String, channel: String, message: WitBody) -> Answered<u64> {
@@ -46,12 +46,12 @@ impl Host for Context {
 
     fn replicate(&mut self, from_nodes_too: bool) -> Answered<u32> {
         self.enter(0)?;
-        Ok(self.to_members(from_nodes_too))
+        Ok(self.copy_for_members(from_nodes_too))
     }
 }
 
 impl Context {
-    fn from_node(&self, function: &'static str) -> Result<bool, Refusal> {
+    fn came_from_node(&self, function: &'static str) -> Result<bool, Refusal> {
         let bus = self.effects().dmq()?;
         let event = self.try_event();
         let current = event.and_then(Event::current).ok_or_else(|| {
@@ -71,8 +71,8 @@ impl Context {
         bus.send(to, channel, message)
     }
 
-    fn to_members(&mut self, from_nodes_too: bool) -> Result<u32, Refusal> {
-        if !from_nodes_too && self.from_node("dmq.replicate")? {
+    fn copy_for_members(&mut self, from_nodes_too: bool) -> Result<u32, Refusal> {
+        if !from_nodes_too && self.came_from_node("dmq.replicate")? {
             return Ok(0);
         }
         let members = self.effects().dmq()?.members()?.into_iter();

@@ -155,7 +155,11 @@ fn updates(stable: &Stable) -> Result<Vec<Line>> {
     }
     let late = written.elapsed().as_secs_f64() * 1e3;
     let stats = first.rpc("dmq.stats", &json!({}))?;
-    let number = |name: &str| stats["own"][name].as_u64().unwrap_or_default() as f64;
+    let own = stats.get("own");
+    let number = |name: &str| {
+        let number = own.and_then(|own| own.get(name)?.as_u64());
+        number.unwrap_or_default() as f64
+    };
     let again = 100.0 * number("copies") / number("sent").max(1.0);
     let grown = memory().saturating_sub(warm) as f64 / 1048576.0;
     Ok(vec![
@@ -237,16 +241,17 @@ impl Node {
             (Kind::Ours, What::Items) => {
                 let tables = self.rpc("htable.list", &json!({}))?;
                 let mut tables = tables.as_array().into_iter().flatten();
-                let table = tables.find(|table| table["name"] == "ht");
+                let named = |table: &&Value| table.get("name").is_some_and(|name| name == "ht");
+                let table = tables.find(named);
                 (
-                    table.and_then(|table| table["items"].as_u64()),
+                    table.and_then(|table| table.get("items")?.as_u64()),
                     "htable.list",
                 )
             }
             (Kind::Ours, What::Contacts) => {
                 let stats = self.rpc("stats.get", &json!({}))?;
                 let name = "location.location.contacts";
-                (stats[name].as_u64(), name)
+                (stats.get(name).and_then(Value::as_u64), name)
             }
             (Kind::Kamailio, What::Items) => {
                 let text = self.kamcmd(&["htable.stats"])?;
@@ -277,7 +282,10 @@ impl Node {
         let mut answer = String::new();
         BufReader::new(socket).read_line(&mut answer)?;
         let answer: Value = serde_json::from_str(&answer)?;
-        Ok(answer["result"].clone())
+        answer
+            .get("result")
+            .cloned()
+            .with_context(|| format!("{method}: {answer}"))
     }
 
     /// Tells it everything, as a member that joins and leaves.
