@@ -33,17 +33,20 @@ main(Names) ->
     {HostCall, PeerCall} = turns(fun() -> sequential(Host, core) end, fun() -> sequential(Peer, ?MODULE) end),
     {HostCalls, PeerCalls} = turns(fun() -> concurrent(Host, core) end, fun() -> concurrent(Peer, ?MODULE) end),
     Kamailio = [kamailio(Name) || Name <- More],
-    row("messages a second into a process, 50 nodes each", HostMessages, PeerMessages, "~.0f"),
-    row("rpc:call one after the other, microseconds", HostCall, PeerCall, "~.1f"),
-    row("rpc:call a second, from 32 processes", HostCalls, PeerCalls, "~.0f"),
+    row("messages a second into a process, 50 nodes each", HostMessages, PeerMessages, fun whole/1),
+    row("rpc:call one after the other, microseconds", HostCall, PeerCall, fun tenths/1),
+    row("rpc:call a second, from 32 processes", HostCalls, PeerCalls, fun whole/1),
     [io:format("kamailio ~s~n", [Told]) || Told <- Kamailio],
     halt(0).
 
 %% A line of the table: medians, and the median of the rounds' ratios, which what else the machine does spoils least.
-row(What, Host, Peer, Format) ->
+row(What, Host, Peer, Number) ->
     Ratio = median([H / P || {H, P} <- lists:zip(Host, Peer)]),
-    Number = fun(N) -> io_lib:format(Format, [float(N)]) end,
     io:format("row ~s|~s|~s|~.2f~n", [What, Number(median(Host)), Number(median(Peer)), Ratio]).
+
+whole(Number) -> integer_to_list(round(Number)).
+
+tenths(Number) -> io_lib:format("~.1f", [float(Number)]).
 
 turns(One, Other) ->
     One(), Other(),
@@ -96,7 +99,7 @@ kamailio(Name) ->
         {"done"} ->
             Rates = [catch messages(Name, done, 5000) || _ <- lists:seq(1, 3)],
             case lists:all(fun is_float/1, Rates) of
-                true -> io_lib:format("~.0f", [median(Rates)]);
+                true -> whole(median(Rates));
                 false -> "silent"
             end
     after 5000 -> "silent"
