@@ -20,6 +20,16 @@ fn exists(dir: &str) -> bool {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(dir).is_dir()
 }
 
+/// Those below too.
+fn all_files(path: PathBuf) -> Vec<PathBuf> {
+    match fs::read_dir(&path) {
+        Ok(entries) => entries
+            .flat_map(|entry| all_files(entry.expect("a file").path()))
+            .collect(),
+        Err(_) => vec![path],
+    }
+}
+
 /// The text of every test and of what they share.
 fn tests() -> String {
     let others = [
@@ -31,7 +41,8 @@ fn tests() -> String {
         .iter()
         .chain(&others)
         .filter(|dir| exists(dir))
-        .flat_map(|dir| files(dir));
+        .flat_map(|dir| files(dir))
+        .flat_map(all_files);
     sources
         .filter_map(|file| fs::read_to_string(file).ok())
         .collect()
