@@ -1,6 +1,6 @@
 //! The external format, part by part, for those who write messages without making a tree first.
 //!
-//! Each function appends. A term that stands alone begins with [`version`]. After [`tuple`], [`list`] or [`map`] its parts follow, and
+//! Each function appends. A term that stands alone begins with [`version`]. After [`tuple()`], [`list`] or [`map`] its parts follow, and
 //! after a list's elements its tail: [`nil`] for a proper one.
 
 use crate::{Atom, Big, Bits, Export, Pid, Port, Reference, tag};

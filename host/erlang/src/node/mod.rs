@@ -5,8 +5,8 @@
 //! [`Node::poll`] and of each connection's [`Node::outbox`]. Whatever a peer sends ends its own connection at most. Everything
 //! that a peer can make grow has a bound in [`Limits`].
 //!
-//! One file each: [`peers`] (dialling, letting in, which node is the active one), [`processes`], [`signals`] (what peers send),
-//! [`bonds`] (links and monitors), [`request`] (our rpc), [`serve`] (theirs), [`gen_call`] (calls of `gen_server`).
+//! One file each: `peers` (dialling, letting in, which node is the active one), `processes`, `signals` (what peers send),
+//! `bonds` (links and monitors), `request` (our rpc), `serve` (theirs), `gen_call` (calls of `gen_server`).
 
 mod bonds;
 mod event;

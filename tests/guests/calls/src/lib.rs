@@ -87,7 +87,12 @@ pub mod routes {
         let foo = dialog::var("foo")?.unwrap_or_default();
         EVENTS.add(event, 1)?;
         EVENTS.set(&format!("{event}-foo"), foo)?;
-        log::info!("{event}: {} {:?} {} s", call.call_id, call.state, call.duration);
+        log::info!(
+            "{event}: {} {:?} {} s",
+            call.call_id,
+            call.state,
+            call.duration
+        );
         Ok(Done)
     }
 }
