@@ -131,6 +131,15 @@ fn has_all() -> bool {
     has("kamailio") && has("kamcmd")
 }
 
+/// A daemon and a Kamailio that know each other, whose dialogs are spread over so many entries, and two phones.
+fn pair(place: &Place, entries: u32) -> (Daemon, Kamailio, Phones) {
+    let (ours, theirs) = (place.at(OURS), place.at(THEIRS));
+    let daemon = daemon(place, &[theirs]);
+    let kamailio = Kamailio::calls(place, theirs, ours, entries);
+    await_members(&daemon, &[theirs]);
+    (daemon, kamailio, Phones::new(place, [5080, 5070]))
+}
+
 fn confirmed(call: &mut Call<'_>, proxy: SocketAddr) {
     assert_eq!(status(&call.answers(proxy, "200 OK")), 200);
     call.alice_sends("ACK", proxy);
@@ -144,10 +153,7 @@ fn kamailios_call_is_followed_here_and_ends_here() {
     }
     let place = Place::new();
     let (ours, theirs) = (place.at(OURS), place.at(THEIRS));
-    let daemon = daemon(&place, &[theirs]);
-    let kamailio = Kamailio::calls(&place, theirs, ours, 4096);
-    await_members(&daemon, &[theirs]);
-    let phones = Phones::new(&place, [5080, 5070]);
+    let (daemon, kamailio, phones) = pair(&place, 4096);
 
     let mut call = phones.call(theirs, "");
     is_in_state(&daemon, &call.id(), 1);
@@ -185,10 +191,7 @@ fn our_call_is_known_to_kamailio_and_ends_there() {
     }
     let place = Place::new();
     let (ours, theirs) = (place.at(OURS), place.at(THEIRS));
-    let daemon = daemon(&place, &[theirs]);
-    let kamailio = Kamailio::calls(&place, theirs, ours, 4096);
-    await_members(&daemon, &[theirs]);
-    let phones = Phones::new(&place, [5080, 5070]);
+    let (daemon, kamailio, phones) = pair(&place, 4096);
 
     let mut call = phones.call(ours, "X-Var: foo bar\r\n");
     state_at_kamailio(&kamailio, "1");
@@ -222,11 +225,8 @@ fn another_hash_size_is_told_of_and_refused() {
         return;
     }
     let place = Place::new();
-    let (ours, theirs) = (place.at(OURS), place.at(THEIRS));
-    let daemon = daemon(&place, &[theirs]);
-    let _kamailio = Kamailio::calls(&place, theirs, ours, 1024);
-    await_members(&daemon, &[theirs]);
-    let phones = Phones::new(&place, [5080, 5070]);
+    let theirs = place.at(THEIRS);
+    let (daemon, _kamailio, phones) = pair(&place, 1024);
     // Of several Call-IDs one has another entry among four times as many.
     for _ in 0..12 {
         let call = phones.invite("");

@@ -15,8 +15,7 @@ impl Lane {
         if self.index != 0 {
             return;
         }
-        self.script.sweep(now);
-        for pool in &self.others {
+        for pool in std::iter::once(&self.pool).chain(&self.others) {
             pool.script().sweep(now);
         }
         let services = Arc::clone(&self.services);

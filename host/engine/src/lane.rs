@@ -65,7 +65,6 @@ pub(crate) struct Lane {
     pub(crate) tm: Manager<Box<Context>>,
     /// Copies of requests for other servers.
     pub(crate) copies: Copies,
-    pub(crate) script: Arc<Script>,
     pub(crate) services: Arc<Services>,
     /// What our listeners can send with.
     pub(crate) supported: Supported,
@@ -371,10 +370,8 @@ impl Lane {
     /// The script of that place.
     pub(crate) fn script_of(&self, script: usize) -> &Script {
         let other = script.checked_sub(1);
-        match other.and_then(|other| self.others.get(other)) {
-            Some(pool) => pool.script(),
-            None => &self.script,
-        }
+        let other = other.and_then(|other| self.others.get(other));
+        other.unwrap_or(&self.pool).script()
     }
 
     pub(crate) fn is_draining(&self) -> bool {

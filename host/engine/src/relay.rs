@@ -450,13 +450,10 @@ impl Lane {
     /// Every target is ready or left out: sends.
     fn dispatch(&mut self, now: Instant, mut relay: Relay) {
         match relay.way {
-            Way::Stateless(ref bare) if bare.copy.is_some() => {
-                let number = bare.copy.unwrap_or_default();
-                self.send_copy(now, number, relay.bare, relay.problem);
-            }
-            Way::Stateless(bare) => match relay.bare.take() {
-                Some((destination, bytes)) => self.send(destination, bytes),
-                None => {
+            Way::Stateless(bare) => match (bare.copy, relay.bare.take()) {
+                (Some(number), written) => self.send_copy(now, number, written, relay.problem),
+                (None, Some((destination, bytes))) => self.send(destination, bytes),
+                (None, None) => {
                     if let Some(problem) = relay.problem
                         && bare.request.message.method() != Method::Ack
                     {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use switchhook_net::Counter;
 use switchhook_script::{Answer, Current, Decision, Event, Generation, Outcome, Route, Tracked};
 use switchhook_sip::flow::Source;
 use switchhook_sip::message::{Edits, HeaderId, Message, Method, refuse};
@@ -75,12 +76,11 @@ impl Lane {
             Ok(Arrival::Ack { .. }) => Kind::Ack,
             Ok(Arrival::CancelUnmatched) => Kind::Cancel,
         };
-        if kind == Kind::Plain && self.is_draining() && !is_in_dialog(&message) {
-            self.counters.draining.count();
-            return self.unavailable(&message, &source);
-        }
-        if kind == Kind::Plain && self.overload.refuses() && !is_in_dialog(&message) {
-            self.counters.overload.count();
+        if kind == Kind::Plain
+            && let Some(refused) = self.refuses_new()
+            && !is_in_dialog(&message)
+        {
+            refused.count();
             return self.unavailable(&message, &source);
         }
         if message.method() == Method::Register && twin.is_some_and(|twin| self.is_answered(twin)) {
@@ -105,6 +105,17 @@ impl Lane {
             merged: twin,
         };
         self.call(now, &generation, event, Job::Request(request));
+    }
+
+    /// The counter of why nothing new is taken now; what has begun goes on.
+    fn refuses_new(&self) -> Option<&Counter> {
+        if self.is_draining() {
+            Some(&self.counters.draining)
+        } else if self.overload.refuses() {
+            Some(&self.counters.overload)
+        } else {
+            None
+        }
     }
 
     fn refuse(
@@ -207,7 +218,7 @@ impl Lane {
                 if request.kind != Kind::Ack {
                     self.counters.undecided.count();
                     tracing::warn!(
-                        script = self.script.name(),
+                        script = self.pool.script().name(),
                         generation = %request.generation.id(),
                         method = %request.message.method(),
                         call_id = %String::from_utf8_lossy(request.message.call_id().unwrap_or_default()),
@@ -233,7 +244,7 @@ impl Lane {
 
     /// The configured answer to a request whose script failed.
     fn error_reply(&mut self, now: Instant, request: &mut Request) {
-        let reply = self.script.error_reply();
+        let reply = self.pool.script().error_reply();
         let answer = Answer {
             status: reply.status,
             reason: reply.reason.clone(),

@@ -48,9 +48,7 @@ fn one_that_is_killed_is_removed_and_comes_back() {
     let place = Place::new();
     let (daemon, kamailio) = pair(&place);
     set(&daemon, "before", "1");
-    become_equal(SOON, "tables", || {
-        (table_here(&daemon), table_at_kamailio(&kamailio))
-    });
+    tables_become_equal(&daemon, &kamailio);
     kamailio.kill();
     let theirs = format!("sip:{}", place.at(THEIRS));
     let gone = patience(Duration::from_secs(12), || {
@@ -60,9 +58,7 @@ fn one_that_is_killed_is_removed_and_comes_back() {
     set(&daemon, "meanwhile", "2");
     let kamailio = Kamailio::member(&place, place.at(THEIRS), place.at(OURS));
     await_members(&daemon, &kamailio, place.at(OURS));
-    become_equal(SOON, "tables", || {
-        (table_here(&daemon), table_at_kamailio(&kamailio))
-    });
+    tables_become_equal(&daemon, &kamailio);
     assert_eq!(table_here(&daemon).len(), 2);
     daemon.stop();
 }
@@ -93,9 +89,7 @@ fn members_speak_tcp_too() {
     );
     set(&daemon, "ours", "1");
     kamailio.rpc(&["htable.seti", "ht", "theirs", "2"]);
-    become_equal(SOON, "tables", || {
-        (table_here(&daemon), table_at_kamailio(&kamailio))
-    });
+    tables_become_equal(&daemon, &kamailio);
     assert_eq!(table_here(&daemon).len(), 2);
     daemon.stop();
 }
@@ -264,9 +258,7 @@ fn forty_members_leave_a_kamailio_on_its_feet() {
     await_members(&daemon, &kamailio, place.at(OURS));
     std::thread::sleep(Duration::from_secs(3));
     set(&daemon, "k", "1");
-    become_equal(SOON, "tables", || {
-        (table_here(&daemon), table_at_kamailio(&kamailio))
-    });
+    tables_become_equal(&daemon, &kamailio);
     assert!(is_active_here(&daemon, &format!("sip:{}", kamailio.at())));
     assert!(known() >= 41);
     daemon.stop();

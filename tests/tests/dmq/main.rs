@@ -64,6 +64,13 @@ fn become_equal<T: PartialEq + Debug>(
 
 const SOON: Duration = Duration::from_secs(5);
 
+/// Both have the same in the table that they share.
+fn tables_become_equal(daemon: &Daemon, kamailio: &Kamailio) {
+    become_equal(SOON, "tables", || {
+        (table_here(daemon), table_at_kamailio(kamailio))
+    });
+}
+
 /// The members that a Kamailio sees, with their states.
 fn members_at_kamailio(kamailio: &Kamailio) -> BTreeMap<String, String> {
     let text = kamailio.rpc(&["dmq.list_nodes"]);

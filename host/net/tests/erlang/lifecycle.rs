@@ -212,17 +212,7 @@ fn bursts_keep_their_order_both_ways() {
     let me = Process::Named("greetings".into());
     let began = Instant::now();
     for expected in 1..=COUNT {
-        let message = ours.wait("a message", |event| match event {
-            Event::Message { message, .. } => Some(message.clone()),
-            _ => None,
-        });
-        // {call, N, ..}: small, then 32 bits.
-        let number = match &message[9..] {
-            [b'a', small, ..] => u32::from(*small),
-            [b'b', a, b, c, d, ..] => u32::from_be_bytes([*a, *b, *c, *d]),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(number, expected);
+        assert_eq!(ours.next_call(), expected);
     }
     eprintln!("{COUNT} messages in {:?}", began.elapsed());
     for number in 1..=COUNT {

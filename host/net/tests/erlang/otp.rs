@@ -131,6 +131,20 @@ impl Ours {
         });
     }
 
+    /// The number of the next message `{call, N, ..}`.
+    pub(crate) fn next_call(&self) -> u32 {
+        let message = self.wait("a message", |event| match event {
+            Event::Message { message, .. } => Some(message.clone()),
+            _ => None,
+        });
+        // Small, or of 32 bits.
+        match &message[9..] {
+            [b'a', small, ..] => u32::from(*small),
+            [b'b', a, b, c, d, ..] => u32::from_be_bytes([*a, *b, *c, *d]),
+            other => panic!("{other:?}"),
+        }
+    }
+
     pub(crate) fn rpc(
         &self,
         module: &str,
