@@ -19,6 +19,7 @@ mod listeners;
 pub mod mmsg;
 mod net;
 pub mod resolver;
+mod segments;
 mod stream;
 mod udp;
 

@@ -1,4 +1,4 @@
-//! The system calls that tokio and socket2 do not offer: `recvmmsg`, `sendmmsg`, the backlog and the error queue of a UDP socket, `ppoll`, a thread's
+//! The system calls that tokio and socket2 do not offer: `recvmmsg`, `sendmmsg` also with segments, the backlog and the error queue of a UDP socket, `ppoll`, a thread's
 //! priority and processor, the processor time of this process, and this machine's addresses.
 //!
 //! The one module of this crate with `unsafe`. Every pointer handed to the kernel points into a buffer that is borrowed
@@ -151,6 +151,93 @@ pub fn send<'a>(
     };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
+
+/// Whether this kernel cuts large buffers into datagrams (`UDP_SEGMENT`, Linux 4.18): one that does not would send them as one.
+pub(crate) fn knows_segments(socket: BorrowedFd<'_>) -> bool {
+    let mut value: libc::c_int = 0;
+    let mut length = size_of_val(&value) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, which is the size of `value`; both live until the call returns.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_UDP,
+            libc::UDP_SEGMENT,
+            (&raw mut value).cast(),
+            &raw mut length,
+        )
+    };
+    result == 0
+}
+
+/// Room for one control message that holds a segment's length, aligned as the kernel's are.
+const SEGMENT: usize = 3;
+
+/// Sends up to [`BATCH`] datagrams in groups, each of which goes to one address and is cut into datagrams of its first one's length by
+/// the kernel. Tells how many groups went. An error is about the first of them.
+pub(crate) fn send_groups<'a, 'b>(
+    socket: BorrowedFd<'_>,
+    groups: impl Iterator<Item = &'b [u8]>,
+    datagram: impl Fn(u8) -> Option<(SocketAddr, &'a [u8])>,
+) -> io::Result<usize> {
+    // SAFETY: all-zero bytes are valid for all three: null pointers, zero lengths, family AF_UNSPEC.
+    let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
+    let mut slices: [libc::iovec; BATCH] = unsafe { mem::zeroed() };
+    let mut names: [Name; BATCH] = unsafe { mem::zeroed() };
+    let mut controls = [[0u64; SEGMENT]; BATCH];
+    let mut used = 0;
+    let mut count = 0;
+    for (group, index) in groups.zip(0..BATCH) {
+        let first = used;
+        for (to, bytes) in group.iter().filter_map(|number| datagram(*number)) {
+            if used == BATCH {
+                break;
+            }
+            if used == first {
+                headers[index].msg_hdr.msg_namelen = names[index].write(to);
+            }
+            slices[used] = libc::iovec {
+                // The kernel only reads what a message to send points at; the type has no const form.
+                iov_base: bytes.as_ptr().cast_mut().cast(),
+                iov_len: bytes.len(),
+            };
+            used += 1;
+        }
+        let header = &mut headers[index].msg_hdr;
+        header.msg_iov = (&raw mut slices).cast::<libc::iovec>().wrapping_add(first);
+        header.msg_iovlen = used - first;
+        header.msg_name = (&raw mut names[index]).cast();
+        if used - first > 1 {
+            let length = slices[first].iov_len as u16;
+            // SAFETY: the constant is from a length alone.
+            header.msg_controllen = unsafe { libc::CMSG_SPACE(size_of::<u16>() as u32) } as usize;
+            header.msg_control = controls[index].as_mut_ptr().cast();
+            // SAFETY: the control buffer is as long as `msg_controllen` says, by the assertion below, and aligned for a cmsghdr, so the first
+            // message is within it and has room for the two bytes.
+            unsafe {
+                let message = libc::CMSG_FIRSTHDR(header);
+                (*message).cmsg_level = libc::SOL_UDP;
+                (*message).cmsg_type = libc::UDP_SEGMENT;
+                (*message).cmsg_len = libc::CMSG_LEN(size_of::<u16>() as u32) as usize;
+                ptr::write_unaligned(libc::CMSG_DATA(message).cast::<u16>(), length);
+            }
+        }
+        count = index + 1;
+    }
+    // SAFETY: the first `count` headers each point at initialised iovecs, one name of the given length and, where there is one, one control
+    // message, in arrays that live until the call returns; the bytes are borrowed for 'a, which outlives the call.
+    let sent = unsafe {
+        libc::sendmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr(),
+            count as libc::c_uint,
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+        )
+    };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+// SAFETY: the constant is from a length alone.
+const _: () = assert!(unsafe { libc::CMSG_SPACE(2) } as usize <= size_of::<[u64; SEGMENT]>());
 
 /// What waits in a socket to be received.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use crate::counters::NetCounters;
 use crate::event::{Event, Failure};
 use crate::mmsg::{self, BATCH, Backlog, Receiver};
+use crate::segments::Plan;
 use crate::stream::Inbound;
 
 /// What an ICMP error quotes of a datagram at most, as far as we read it: enough for the top Via.
@@ -36,6 +37,8 @@ pub(crate) struct Udp {
     blocked: bool,
     limit: usize,
     max_message: usize,
+    /// The kernel takes datagrams for one peer as one ([`crate::segments`]).
+    segments: bool,
 }
 
 impl Udp {
@@ -47,6 +50,7 @@ impl Udp {
         max_message: usize,
     ) -> io::Result<Udp> {
         let local = socket.local_addr()?;
+        let segments = mmsg::knows_segments(socket.as_fd());
         Ok(Udp {
             socket: Rc::new(UdpSocket::from_std(socket)?),
             local,
@@ -55,6 +59,7 @@ impl Udp {
             blocked: false,
             limit,
             max_message,
+            segments,
         })
     }
 
@@ -167,23 +172,36 @@ impl Udp {
         self.blocked = false;
         // A send may be refused with the error of an earlier datagram; that refusal clears it, so one more try is due.
         let mut tried = false;
+        let mut join = self.segments;
         while !self.queue.is_empty() {
-            let batch = self.queue.iter().map(|(to, bytes)| (*to, bytes.as_ref()));
+            let lengths = self.queue.iter().map(|(to, bytes)| (*to, bytes.len()));
+            let plan = Plan::of(lengths, join);
+            let datagram = |number: u8| {
+                let (to, bytes) = self.queue.get(usize::from(number))?;
+                Some((*to, bytes.as_ref()))
+            };
             let sent = self.socket.try_io(Interest::WRITABLE, || {
-                mmsg::send(self.socket.as_fd(), batch)
+                mmsg::send_groups(self.socket.as_fd(), plan.groups(), datagram)
             });
             match sent {
-                Ok(count) => {
-                    counters.udp_out.add(count as u64);
-                    self.queue.drain(..count.min(self.queue.len()));
+                Ok(groups) => {
+                    let sent = plan.sent(groups);
+                    counters.udp_out.add(sent.len() as u64);
+                    self.sent(sent);
                     tried = false;
+                    // What was refused together went alone.
+                    self.segments = join;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.blocked = true;
                     return;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if plan.joins_first() && is_about_segments(&error) => {
+                    join = false;
+                }
                 Err(error) => {
+                    join = self.segments;
                     self.errors(events, counters);
                     if !tried && is_delayed(&error) {
                         tried = true;
@@ -197,6 +215,22 @@ impl Udp {
                 }
             }
         }
+    }
+
+    /// Takes datagrams that went, by their numbers, out of the queue.
+    fn sent(&mut self, numbers: &[u8]) {
+        let first = numbers.len().min(self.queue.len());
+        if numbers.iter().all(|number| usize::from(*number) < first) {
+            self.queue.drain(..first);
+            return;
+        }
+        // Some groups went and some did not: the kernel's buffer is full, or one has an error.
+        let mut number = 0;
+        self.queue.retain(|_| {
+            let left = u8::try_from(number).map_or(true, |number| !numbers.contains(&number));
+            number += 1;
+            left
+        });
     }
 
     /// Tells the lane, under this socket's index, each time the kernel has reports on the error queue: nothing may be
@@ -245,6 +279,11 @@ impl Udp {
             error,
         }
     }
+}
+
+/// Whether the way does not allow datagrams to be sent as one: the kernel or the network card cannot cut them, or sums are not theirs.
+fn is_about_segments(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EIO))
 }
 
 /// Whether a refused send may have told of an earlier datagram's ICMP error rather than of its own.

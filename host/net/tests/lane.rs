@@ -167,6 +167,39 @@ fn datagrams_come_and_go_over_both_families() {
 }
 
 #[test]
+fn a_batch_for_several_peers_arrives_as_it_was_queued_whatever_the_kernel_takes_together() {
+    story(async {
+        for host in ["127.0.0.1", "[::1]"] {
+            let Some(mut lane) = Lane::new(host, &NetLimits::default()) else {
+                eprintln!("{host}: no such address family here, passed over");
+                continue;
+            };
+            let peers = [
+                UdpSocket::bind(format!("{host}:0")).await.unwrap(),
+                UdpSocket::bind(format!("{host}:0")).await.unwrap(),
+            ];
+            let addresses = peers.each_ref().map(|peer| peer.local_addr().unwrap());
+            let length = |n: usize| [500, 500, 400, 1300, 2, 2][n / 7 % 6];
+            let text = |n: usize| format!("{n:>0$}", length(n));
+            for n in 0..60 {
+                let peer = addresses[n * n % 3 % 2];
+                let bytes = Bytes::from(text(n));
+                lane.net.send(to(Transport::Udp, peer), bytes);
+            }
+            lane.until(async {
+                let mut space = [0; 2000];
+                for n in 0..60 {
+                    let length = peers[n * n % 3 % 2].recv(&mut space).await.unwrap();
+                    assert_eq!(space[..length], *text(n).as_bytes());
+                }
+            })
+            .await;
+            assert!(lane.events.is_empty(), "none failed");
+        }
+    });
+}
+
+#[test]
 fn a_datagram_over_the_limit_is_dropped_and_counted() {
     story(async {
         let limits = NetLimits {
