@@ -76,8 +76,8 @@ impl Lane {
     }
 
     /// Takes a reply to a copy.
-    pub(crate) fn is_of_copy(&mut self, now: Instant, reply: &Message) -> bool {
-        match self.copies.answered(now, reply) {
+    pub(crate) fn is_of_copy(&mut self, reply: &Message) -> bool {
+        match self.copies.answered(reply) {
             Answered::Other => false,
             Answered::Taken => true,
             Answered::Refused => {
@@ -149,7 +149,7 @@ impl Copies {
     }
 
     /// A reply has come.
-    pub(crate) fn answered(&mut self, now: Instant, reply: &Message) -> Answered {
+    pub(crate) fn answered(&mut self, reply: &Message) -> Answered {
         let branch = reply.via().ok().and_then(|via| via.branch());
         let Some(number) = branch.and_then(|branch| self.read(branch)) else {
             return Answered::Other;
@@ -159,9 +159,8 @@ impl Copies {
             return Answered::Taken;
         };
         if status < 200 {
-            let reliable = copy.destination.transport.is_reliable();
-            let (before, now) = (copy.client.deadline(), self.clock.time(now));
-            (copy.client, _) = copy.client.response(status, now, reliable, &self.timers);
+            let before = copy.client.deadline();
+            (copy.client, _) = copy.client.response(status);
             let after = copy.client.deadline();
             self.rearm(number, before, after);
             return Answered::Taken;
@@ -271,13 +270,13 @@ mod tests {
         assert_eq!(copies.repeat(later(500)).0.len(), 1);
         assert_eq!(copies.repeat(later(501)).0.len(), 0);
         let trying = reply(100, &branch);
-        assert_eq!(copies.answered(later(600), &trying), Answered::Taken);
+        assert_eq!(copies.answered(&trying), Answered::Taken);
         assert_eq!(copies.repeat(later(1500)).0.len(), 1);
         assert_eq!(copies.repeat(later(4000)).0.len(), 0, "now every T2");
         let ok = reply(200, &branch);
-        assert_eq!(copies.answered(later(4100), &ok), Answered::Taken);
+        assert_eq!(copies.answered(&ok), Answered::Taken);
         assert_eq!(copies.deadline(), None);
-        assert_eq!(copies.answered(later(4200), &ok), Answered::Taken);
+        assert_eq!(copies.answered(&ok), Answered::Taken);
     }
 
     #[test]
@@ -287,13 +286,13 @@ mod tests {
         let (_, lost) = copies.repeat(now + Duration::from_secs(33));
         assert_eq!((lost, copies.deadline()), (1, None));
         assert_eq!(
-            copies.answered(now, &reply(503, &copies.branch(number))),
+            copies.answered(&reply(503, &copies.branch(number))),
             Answered::Taken
         );
         let (mut copies, number) = self::copies(now);
         let refusal = reply(403, &copies.branch(number));
-        assert_eq!(copies.answered(now, &refusal), Answered::Refused);
-        assert_eq!(copies.answered(now, &refusal), Answered::Taken);
+        assert_eq!(copies.answered(&refusal), Answered::Refused);
+        assert_eq!(copies.answered(&refusal), Answered::Taken);
     }
 
     #[test]
@@ -307,7 +306,7 @@ mod tests {
             "z9hG4bKcopy.0000000000000000.1",
             &real[..real.len() - 2],
         ] {
-            assert_eq!(copies.answered(now, &reply(200, branch)), Answered::Other);
+            assert_eq!(copies.answered(&reply(200, branch)), Answered::Other);
         }
     }
 }

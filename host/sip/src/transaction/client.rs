@@ -54,7 +54,7 @@ impl Client {
                 act
             }
             Client::NonInvite(state) => {
-                let (state, act) = state.response(status, now, reliable, timers);
+                let (state, act) = state.response(status);
                 *self = Client::NonInvite(state);
                 act
             }

@@ -190,15 +190,11 @@ impl Leg {
     }
 
     /// A response to its CANCEL has come.
-    pub(super) fn cancel_response(&mut self, status: u16, now: Time, timers: &Timers) {
-        let reliable = self.reliable();
+    pub(super) fn cancel_response(&mut self, status: u16) {
         if let Cancel::Sent(sent) = &mut self.cancel {
-            let (client, _) = sent.client.response(status, now, reliable, timers);
+            let (client, _) = sent.client.response(status);
             sent.client = client;
-            if !matches!(
-                client,
-                NonInviteClient::Trying { .. } | NonInviteClient::Proceeding { .. }
-            ) {
+            if client == NonInviteClient::Terminated {
                 sent.bytes = Bytes::new();
             }
         }

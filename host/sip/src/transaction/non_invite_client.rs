@@ -1,6 +1,8 @@
 //! Non-INVITE client transaction: RFC 3261 s.17.1.2 (figure 6).
 //!
-//! Owns the state and its timers, no message; see [`InviteClient`](super::InviteClient) for the division of work.
+//! Owns the state and its timers, no message; see [`InviteClient`](super::InviteClient) for the division of work. Timer K is zero over any
+//! transport: what the Completed state would do, to drop copies of the final response, the layer does for every branch that it once made and
+//! that is over (RFC 6026 s.8). So nothing of a client transaction is kept once it is answered.
 
 use super::client::Act;
 use super::timers::{Backoff, Time, Timers};
@@ -22,11 +24,6 @@ pub enum NonInviteClient {
         /// Timer F.
         f: Time,
     },
-    /// A final response has come; its copies are absorbed.
-    Completed {
-        /// Timer K.
-        k: Time,
-    },
     /// Nothing is left to do.
     Terminated,
 }
@@ -41,25 +38,18 @@ impl NonInviteClient {
     }
 
     /// A response has come.
-    pub fn response(
-        self,
-        status: u16,
-        now: Time,
-        reliable: bool,
-        timers: &Timers,
-    ) -> (NonInviteClient, Act) {
-        use NonInviteClient::{Completed, Proceeding, Terminated, Trying};
+    pub fn response(self, status: u16) -> (NonInviteClient, Act) {
+        use NonInviteClient::{Proceeding, Terminated, Trying};
         match (self, status) {
             (Trying { e, f } | Proceeding { e, f }, ..200) => (Proceeding { e, f }, Act::Pass),
-            (Trying { .. } | Proceeding { .. }, _) if reliable => (Terminated, Act::Pass),
-            (Trying { .. } | Proceeding { .. }, _) => (Completed { k: now + timers.k }, Act::Pass),
-            (Completed { .. } | Terminated, _) => (self, Act::Nothing),
+            (Trying { .. } | Proceeding { .. }, _) => (Terminated, Act::Pass),
+            (Terminated, _) => (self, Act::Nothing),
         }
     }
 
     /// A timer of [`NonInviteClient::deadline`] is due.
     pub fn timer(self, now: Time, timers: &Timers) -> (NonInviteClient, Act) {
-        use NonInviteClient::{Completed, Proceeding, Terminated, Trying};
+        use NonInviteClient::{Proceeding, Terminated, Trying};
         match self {
             Trying { f, .. } | Proceeding { f, .. } if f <= now => (Terminated, Act::TimedOut),
             Trying { e: Some(e), f } if e.at <= now => {
@@ -70,17 +60,16 @@ impl NonInviteClient {
                 let e = Some(Backoff::new(now, timers.t2));
                 (Proceeding { e, f }, Act::Send)
             }
-            Completed { k } if k <= now => (Terminated, Act::Nothing),
             _ => (self, Act::Nothing),
         }
     }
 
     /// The request could not be sent.
     pub fn transport_error(self) -> (NonInviteClient, Act) {
-        use NonInviteClient::{Completed, Proceeding, Terminated, Trying};
+        use NonInviteClient::{Proceeding, Terminated, Trying};
         match self {
             Trying { .. } | Proceeding { .. } => (Terminated, Act::Failed),
-            Completed { .. } | Terminated => (self, Act::Nothing),
+            Terminated => (self, Act::Nothing),
         }
     }
 
@@ -90,7 +79,6 @@ impl NonInviteClient {
             NonInviteClient::Trying { e, f } | NonInviteClient::Proceeding { e, f } => {
                 Some(e.map_or(f, |e| e.at.min(f)))
             }
-            NonInviteClient::Completed { k } => Some(k),
             NonInviteClient::Terminated => None,
         }
     }
@@ -102,14 +90,13 @@ mod tests {
 
     const UDP: bool = false;
     const TCP: bool = true;
-    const COMPLETED: NonInviteClient = NonInviteClient::Completed { k: Time(6_000) };
 
     fn trying(reliable: bool) -> NonInviteClient {
         NonInviteClient::new(Time(0), reliable, &Timers::default())
     }
 
     fn after(state: NonInviteClient, status: u16) -> (NonInviteClient, Act) {
-        state.response(status, Time(1_000), UDP, &Timers::default())
+        state.response(status)
     }
 
     /// The times of each repeat, and of the end.
@@ -152,7 +139,7 @@ mod tests {
 
     #[test]
     fn proceeding_sends_again_every_t2_until_timer_f() {
-        let (state, _) = trying(UDP).response(100, Time(100), UDP, &Timers::default());
+        let (state, _) = trying(UDP).response(100);
         let (sent, end, act) = run(state);
         assert_eq!(
             sent,
@@ -168,24 +155,24 @@ mod tests {
     }
 
     #[test]
-    fn trying_final_completes_with_timer_k() {
-        for status in [200, 302, 404, 503, 603] {
-            assert_eq!(after(trying(UDP), status), (COMPLETED, Act::Pass));
+    fn a_final_response_ends_it_over_any_transport() {
+        let (proceeding, _) = after(trying(UDP), 100);
+        for state in [trying(UDP), trying(TCP), proceeding] {
+            for status in [200, 302, 404, 503, 603] {
+                assert_eq!(
+                    after(state, status),
+                    (NonInviteClient::Terminated, Act::Pass)
+                );
+            }
         }
     }
 
     #[test]
-    fn proceeding_final_completes_with_timer_k() {
-        let (state, _) = after(trying(UDP), 100);
-        assert_eq!(after(state, 200), (COMPLETED, Act::Pass));
-    }
-
-    #[test]
-    fn over_tcp_timer_k_is_zero() {
-        assert_eq!(
-            trying(TCP).response(200, Time(5), TCP, &Timers::default()),
-            (NonInviteClient::Terminated, Act::Pass)
-        );
+    fn terminated_passes_no_copy_on() {
+        let over = NonInviteClient::Terminated;
+        assert_eq!(after(over, 200), (over, Act::Nothing));
+        assert_eq!(over.transport_error(), (over, Act::Nothing));
+        assert_eq!(over.deadline(), None);
     }
 
     #[test]
@@ -197,19 +184,5 @@ mod tests {
                 (NonInviteClient::Terminated, Act::Failed)
             );
         }
-    }
-
-    #[test]
-    fn completed_absorbs_copies_and_ends_with_timer_k() {
-        assert_eq!(after(COMPLETED, 200), (COMPLETED, Act::Nothing));
-        assert_eq!(
-            COMPLETED.timer(Time(5_999), &Timers::default()),
-            (COMPLETED, Act::Nothing)
-        );
-        assert_eq!(
-            COMPLETED.timer(Time(6_000), &Timers::default()),
-            (NonInviteClient::Terminated, Act::Nothing)
-        );
-        assert_eq!(COMPLETED.transport_error(), (COMPLETED, Act::Nothing));
     }
 }

@@ -66,8 +66,6 @@ pub struct Timers {
     pub i: Duration,
     /// J: a non-INVITE server absorbs more copies of the request (64*T1 over UDP).
     pub j: Duration,
-    /// K: a non-INVITE client absorbs more copies of the response (T4 over UDP).
-    pub k: Duration,
     /// L: an INVITE server that sent 2xx absorbs more copies of the request (64*T1, RFC 6026).
     pub l: Duration,
     /// M: an INVITE client that had 2xx takes more copies and other forks' 2xx (64*T1, RFC 6026).
@@ -98,7 +96,6 @@ impl Timers {
             h: t64,
             i: t4,
             j: t64,
-            k: t4,
             l: t64,
             m: t64,
             trying: Duration::from_millis(200),
@@ -175,7 +172,6 @@ mod tests {
             ("H", t.h, 32),
             ("I", t.i, 5),
             ("J", t.j, 32),
-            ("K", t.k, 5),
             ("L", t.l, 32),
             ("M", t.m, 32),
         ] {

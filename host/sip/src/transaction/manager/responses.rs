@@ -37,7 +37,7 @@ impl<X> Manager<X> {
         };
         let timers = &self.config.timers;
         if cseq.method == Method::Cancel {
-            leg.cancel_response(status, now, timers);
+            leg.cancel_response(status);
             self.touch_leg(id);
             return Matched::Taken;
         }

@@ -28,7 +28,7 @@ impl World {
         let status = reply.status();
         if reply.cseq().unwrap().method == Method::Cancel {
             if let Some((client, _)) = &mut this.cancel {
-                *client = client.response(status, now, reliable, &self.timers).0;
+                *client = client.response(status).0;
             }
             return;
         }
