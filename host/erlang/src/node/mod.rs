@@ -148,8 +148,10 @@ impl Node {
         }
     }
 
-    /// Bytes of a connection were written: a peer that was busy may be so no more.
-    pub fn sent(&mut self, id: ConnectionId) {
+    /// Bytes of a connection were written: a peer that was busy may be so no more. True where it is so: [`Node::poll`] has the
+    /// event.
+    #[must_use]
+    pub fn sent(&mut self, id: ConnectionId) -> bool {
         if let Some(entry) = self.connections.get_mut(&id)
             && entry.busy
             && entry.connection.outbox.len() <= self.config.limits.queue / 2
@@ -157,7 +159,9 @@ impl Node {
         {
             entry.busy = false;
             self.outputs.push_back(Output::Event(Event::Ready { node }));
+            return true;
         }
+        false
     }
 
     /// The network ended a connection.

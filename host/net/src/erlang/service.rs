@@ -338,7 +338,7 @@ pub(super) struct Shared {
     wakes: RefCell<HashMap<ConnectionId, Rc<Wake>>>,
     busy: RefCell<Vec<NodeName>>,
     /// The main loop has something to see to.
-    due: Notify,
+    pub(super) due: Notify,
 }
 
 impl Shared {

@@ -135,7 +135,9 @@ impl Socket<'_> {
             }
             if wrote {
                 self.unflushed = self.stream.is_tls();
-                core.node.sent(self.id);
+                if core.node.sent(self.id) {
+                    self.shared.due.notify_one();
+                }
             }
         }
         if self.unflushed {

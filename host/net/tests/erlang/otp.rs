@@ -152,8 +152,20 @@ impl Ours {
         arguments: &[u8],
         timeout: u64,
     ) -> Result<TermBytes, RequestFault> {
+        let node = self.handle.snapshot().nodes[0].0.clone();
+        self.rpc_at(node.as_str(), module, function, arguments, timeout)
+    }
+
+    pub(crate) fn rpc_at(
+        &self,
+        node: &str,
+        module: &str,
+        function: &str,
+        arguments: &[u8],
+        timeout: u64,
+    ) -> Result<TermBytes, RequestFault> {
         let call = self.handle.rpc(
-            self.handle.snapshot().nodes[0].0.clone(),
+            name(node),
             module.into(),
             function.into(),
             TermBytes::copy_from_slice(arguments),
