@@ -10,16 +10,12 @@ use crate::{debian, erlang, guests, micro, run, workspace};
 /// Guests that are measured.
 const GUESTS: [&str; 2] = ["default", "trunk"];
 
-/// The criterion benches for `micro [FILTER]`; else install, build and compare, with `args` for the comparison.
+/// The criterion benches for `micro`, the Erlang node for `erlang`; else install, build and compare, with `args` for the comparison.
 pub(crate) fn bench(args: &[String]) -> Result<()> {
-    if let [first, filter @ ..] = args
+    if let [first, args @ ..] = args
         && first == "micro"
     {
-        return match filter {
-            [] => micro::micro(None),
-            [one] => micro::micro(Some(one)),
-            more => bail!("one filter at a time, not {}", more.join(" ")),
-        };
+        return micro::micro(args);
     }
     if let [first, args @ ..] = args
         && first == "erlang"

@@ -59,7 +59,7 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Measure Switchhook beside Kamailio (`bench -- --help` tells how); `bench micro [FILTER]` runs the criterion benches,
+    /// Measure Switchhook beside Kamailio (`bench -- --help` tells how); `bench micro [FILTER] [--write]` runs the criterion benches,
     /// `bench erlang` measures the Erlang node beside another one.
     Bench {
         /// Works and options of the comparison.

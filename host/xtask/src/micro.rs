@@ -1,15 +1,52 @@
-//! The criterion benches of every crate that has some, then one table of what they measured.
+//! The criterion benches of every crate that has some, then one table of what they measured; ARCHITECTURE.md's budget of time is kept
+//! from it.
 
 use std::fs;
 use std::sync::Mutex;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::run::{cargo, watch};
 use crate::workspace;
 
-/// Run them; `filter` is criterion's.
-pub(crate) fn micro(filter: Option<&str>) -> Result<()> {
+/// The lines of ARCHITECTURE.md between which `--write` renews figures.
+const BEGIN: &str = "<!-- budget: begin -->";
+const END: &str = "<!-- budget: end -->";
+
+/// Run them: `[FILTER] [--write]`, the filter is criterion's.
+pub(crate) fn micro(args: &[String]) -> Result<()> {
+    let (options, filters): (Vec<&str>, Vec<&str>) = args
+        .iter()
+        .map(String::as_str)
+        .partition(|arg| arg.starts_with("--"));
+    let write = match options.as_slice() {
+        [] => false,
+        ["--write"] => true,
+        other => bail!("`bench micro` knows --write, not {}", other.join(" ")),
+    };
+    let filter = match filters.as_slice() {
+        [] => None,
+        [one] => Some(*one),
+        more => bail!("one filter at a time, not {}", more.join(" ")),
+    };
+    let measured = run(filter)?;
+    let width = measured.iter().map(|(name, _)| name.len()).max();
+    let width = width.unwrap_or(0);
+    println!();
+    for (name, time) in &measured {
+        println!("{name:width$}  {time}");
+    }
+    if write {
+        let document = workspace::root().join("ARCHITECTURE.md");
+        let text = fs::read_to_string(&document)?;
+        fs::write(&document, budget(&text, &measured)?)?;
+        println!("\nwritten: {}", document.display());
+    }
+    Ok(())
+}
+
+/// Names of benches and their times, with units.
+fn run(filter: Option<&str>) -> Result<Vec<(String, String)>> {
     let names = benches()?;
     ensure!(!names.is_empty(), "no crate has a benches folder");
     let table = Mutex::new(Vec::new());
@@ -42,13 +79,43 @@ pub(crate) fn micro(filter: Option<&str>) -> Result<()> {
         })?;
         ensure!(status.success(), "the benchmark {name} ended with {status}");
     }
-    let table = table.into_inner().unwrap_or_default();
-    let width = table.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    println!();
-    for (name, time) in table {
-        println!("{name:width$}  {time}");
+    Ok(table.into_inner().unwrap_or_default())
+}
+
+/// The document with the figures of its budget (`| piece | us | bench |`) renewed, as far as they were measured.
+fn budget(document: &str, measured: &[(String, String)]) -> Result<String> {
+    let marks = format!("ARCHITECTURE.md has lost {BEGIN} or {END}");
+    let (before, rest) = document.split_once(BEGIN).context(marks.clone())?;
+    let (table, after) = rest.split_once(END).context(marks)?;
+    let mut rows = Vec::new();
+    for row in table.lines() {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let time = match cells.as_slice() {
+            [_, _, _, bench, _] => measured.iter().find(|(name, _)| name == bench),
+            _ => None,
+        };
+        rows.push(match (cells.as_slice(), time) {
+            ([_, piece, _, bench, _], Some((_, time))) => {
+                format!("| {piece} | {:.2} | {bench} |", microseconds(time)?)
+            }
+            _ => row.to_owned(),
+        });
     }
-    Ok(())
+    Ok(format!("{before}{BEGIN}{}\n{END}{after}", rows.join("\n")))
+}
+
+/// `350.2 ns` -> 0.35.
+fn microseconds(time: &str) -> Result<f64> {
+    let (value, unit) = time.split_once(' ').context("no unit")?;
+    let value: f64 = value.parse()?;
+    Ok(match unit {
+        "ps" => value / 1e6,
+        "ns" => value / 1e3,
+        "µs" | "us" => value,
+        "ms" => value * 1e3,
+        "s" => value * 1e6,
+        other => bail!("criterion's unit {other} is new here"),
+    })
 }
 
 /// `[1.0 us 1.1 us 1.2 us]` -> `1.1 us`: the estimate between its bounds.
@@ -87,6 +154,18 @@ fn benches() -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_budget_keeps_what_was_not_measured() {
+        let document = "# A\n<!-- budget: begin -->\n| Piece | us | Bench |\n|---|---|---|\n| index | 9 | message/index |\n\
+             | render | 0.05 | message/render |\n<!-- budget: end -->\nmore\n";
+        let measured = [("message/index".to_owned(), "351.20 ns".to_owned())];
+        assert_eq!(
+            budget(document, &measured).unwrap(),
+            document.replace("| 9 |", "| 0.35 |")
+        );
+        assert!(budget("# A", &measured).is_err());
+    }
 
     #[test]
     fn the_estimate_is_the_middle_of_the_bounds() {
