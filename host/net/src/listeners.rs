@@ -7,7 +7,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use switchhook_sip::flow::Transport;
 
 use crate::limits::NetLimits;
@@ -87,11 +87,35 @@ impl Listeners {
                 locals.push(Local::new(listen, address));
             }
         }
-        Ok(Listeners {
+        let listeners = Listeners {
             locals,
             lanes: sockets,
             limits: limits.clone(),
-        })
+        };
+        listeners.tell_of_small_buffers();
+        Ok(listeners)
+    }
+
+    /// A burst fills a small buffer before a lane has its turn: then calls are refused, or datagrams lost, that needn't be.
+    fn tell_of_small_buffers(&self) {
+        let mut sockets = self.lanes.iter().flatten();
+        let first = sockets.find_map(|bound| match bound {
+            Bound::Udp(socket) => Some(socket),
+            Bound::Tcp(_) => None,
+        });
+        // Linux gives twice what it was asked for, for its own needs.
+        let given =
+            first.and_then(|socket| Some(SockRef::from(socket).recv_buffer_size().ok()? / 2));
+        let asked = self.limits.udp_buffer;
+        if let Some(given) = given
+            && given < asked
+        {
+            tracing::warn!(
+                asked,
+                given,
+                "the system gives UDP sockets smaller receive buffers: raise net.core.rmem_max (sysctl)"
+            );
+        }
     }
 
     /// Our addresses, with the ports they really have, in the order asked for.
@@ -173,7 +197,7 @@ fn bind(listen: &Listen, address: SocketAddr, limits: &NetLimits) -> io::Result<
         return Ok(Bound::Tcp(socket.into()));
     }
     if limits.udp_buffer > 0 {
-        // The system may give less than asked; that is its operator's choice.
+        // The system may give less than asked.
         socket.set_recv_buffer_size(limits.udp_buffer)?;
         socket.set_send_buffer_size(limits.udp_buffer)?;
     }
