@@ -112,6 +112,8 @@ pub(crate) struct Index {
     /// Request URI, or reason phrase.
     text: Span,
     slots: SmallVec<[Slot; INLINE_FIELDS]>,
+    /// A bit for each header that is there, by [`HeaderId`]: most that are asked for are not.
+    present: u128,
     /// Start of the blank line.
     blank: u32,
     body: Span,
@@ -240,6 +242,7 @@ impl Index {
                     return Err(Malformed::over(Fault::TooManyValues, limits.values, start).of(id));
                 }
             }
+            self.present |= 1 << slot.id.0 as u8;
             self.slots.push(slot);
             at = end.next;
         }
@@ -316,8 +319,17 @@ impl Index {
         self.slots.get(at).map_or(self.blank, |slot| slot.start)
     }
 
+    /// Whether a field of that header is there.
+    #[inline]
+    pub(crate) fn has(&self, id: HeaderId) -> bool {
+        self.present >> id as u8 & 1 != 0
+    }
+
     #[inline]
     pub(crate) fn first<'a>(&self, bytes: &'a [u8], id: HeaderId) -> Option<&'a [u8]> {
+        if !self.has(id) {
+            return None;
+        }
         self.slots
             .iter()
             .find(|slot| slot.id.0 == id)

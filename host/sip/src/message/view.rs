@@ -166,9 +166,19 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether a field of that header came or was added; it may have been removed again.
+    #[inline]
+    fn may_have(self, id: HeaderId) -> bool {
+        let added = |edits: &Edits| edits.list().iter().any(|edit| edit.adds(id));
+        self.msg.index().has(id) || self.edits.is_some_and(added)
+    }
+
     /// The first field of that header.
     #[inline]
     pub fn field(self, id: HeaderId) -> Option<Field<'a>> {
+        if !self.may_have(id) {
+            return None;
+        }
         self.fields().find(|field| field.id == id)
     }
 
@@ -184,8 +194,16 @@ impl<'a> View<'a> {
     /// Every value of that header in order, comma lists taken apart, over all its fields.
     #[inline]
     pub fn values(self, id: HeaderId) -> Values<'a> {
+        let fields = match self.may_have(id) {
+            true => self.fields(),
+            false => Fields {
+                view: self,
+                edits: &[],
+                at: usize::MAX,
+            },
+        };
         Values {
-            fields: self.fields(),
+            fields,
             id,
             list: ValueList {
                 rest: None,

@@ -45,7 +45,8 @@ impl Edit {
         matches!(self.change, Change::Insert { .. })
     }
 
-    pub(super) fn adds(&self, wanted: HeaderId) -> bool {
+    #[inline]
+    pub(crate) fn adds(&self, wanted: HeaderId) -> bool {
         matches!(self.change, Change::Insert { id, .. } if id == wanted)
     }
 
@@ -91,7 +92,11 @@ impl Edits {
     pub(super) fn first(&self, msg: &Message, id: HeaderId) -> Option<Position> {
         let slots = msg.index().slots().iter().enumerate();
         let mut came = slots.filter(|(at, slot)| slot.id.0 == id && !self.is_removed(*at));
-        let came = came.next().map(|(at, _)| at);
+        let came = if msg.index().has(id) {
+            came.next().map(|(at, _)| at)
+        } else {
+            None
+        };
         let new = self.list.iter().find(|edit| edit.adds(id));
         match (came, new) {
             // What is inserted at a field stands above it.
