@@ -20,6 +20,7 @@ use crate::copies::Copies;
 use crate::dmq::teller::Teller;
 use crate::dmq::{self, Mailbox};
 use crate::erlang::post::Post;
+use crate::handover::Inbox;
 use crate::lane::{Lane, Mail};
 use crate::length::Unconnected;
 use crate::overload::Overload;
@@ -97,6 +98,9 @@ impl Engine {
         let (background, background_thread) = Background::start(limits.background, back_senders)?;
         let dmq = config.dmq.as_ref().map(|dmq| dmq.mailbox.clone());
         let keys = RandomState::new();
+        let alone = parts.len() < 2;
+        let inbox = |_: &Part| Inbox::new(limits.inbox.max(1));
+        let handover: Arc<[Inbox]> = parts.iter().filter(|_| !alone).map(inbox).collect();
         let draining = Arc::new(AtomicBool::new(false));
         let server: Arc<str> = config.server.as_str().into();
         let mut lanes = Vec::new();
@@ -113,7 +117,7 @@ impl Engine {
                 inbox,
                 post: letters,
                 back,
-                lanes: mail.clone(),
+                lanes: Arc::clone(&handover),
                 background: background.clone(),
                 script: Arc::clone(script),
                 others: config.scripts.iter().skip(1).cloned().collect(),
@@ -253,7 +257,7 @@ struct LaneParts {
     inbox: mpsc::Receiver<Mail>,
     post: mpsc::Receiver<Post>,
     back: mpsc::Receiver<Back>,
-    lanes: Vec<mpsc::Sender<Mail>>,
+    lanes: Arc<[Inbox]>,
     background: Background,
     script: Arc<Script>,
     others: Vec<Arc<Script>>,
@@ -319,7 +323,9 @@ fn lane(parts: LaneParts) -> Result<Lane, StartError> {
         post: parts.post,
         letters: std::collections::VecDeque::new(),
         back: parts.back,
+        others_mail: parts.lanes.iter().map(|_| Vec::new()).collect(),
         lanes: parts.lanes,
+        handed: Vec::new(),
         counters: parts.counters,
         limits: parts.limits,
         keys: parts.keys,

@@ -2,7 +2,7 @@
 //! of a UDP message: no lock, no thread hop.
 //!
 //! All messages of one Call-ID belong to one lane, chosen by a keyed hash. A message that arrives elsewhere is handed over
-//! once, through a bounded inbox; when that is full it is dropped and counted, as a full socket would.
+//! once, with all others of its batch, through a bounded inbox; when that is full it is dropped and counted, as a full socket would.
 //!
 //! The loop: wait; read a batch; work each message off, down to the datagrams to send; do what is due; send the batch.
 
@@ -34,6 +34,7 @@ use crate::copies::Copies;
 use crate::dmq::Mailbox;
 use crate::erlang::post::Post;
 use crate::guest::{Done, Job, Waiting};
+use crate::handover::{Handed, Inbox};
 use crate::length::Unconnected;
 use crate::overload::Overload;
 use crate::stats::LaneCounters;
@@ -47,8 +48,6 @@ const NAP: Duration = Duration::from_millis(500);
 
 /// What a lane is told by others.
 pub(crate) enum Mail {
-    /// A message whose Call-ID is this lane's.
-    Message(Box<Message>, Source),
     /// A message of the bus that goes by a connection.
     Send(Destination, Bytes),
     /// A drain has begun: take notice.
@@ -88,7 +87,12 @@ pub(crate) struct Lane {
     pub(crate) post: mpsc::Receiver<Post>,
     pub(crate) letters: VecDeque<Post>,
     pub(crate) back: mpsc::Receiver<Back>,
-    pub(crate) lanes: Vec<mpsc::Sender<Mail>>,
+    /// The inboxes of all lanes, this one's too; nothing where it is alone.
+    pub(crate) lanes: Arc<[Inbox]>,
+    /// What was read for other lanes, by lane.
+    pub(crate) others_mail: Vec<Vec<Handed>>,
+    /// What others read for this one.
+    pub(crate) handed: Vec<Handed>,
     pub(crate) counters: Arc<LaneCounters>,
     pub(crate) limits: EngineLimits,
     /// Keys of the hashes that all lanes must agree on.
@@ -122,12 +126,9 @@ impl Lane {
             self.overload
                 .observe(Instant::now(), fill.max(self.handed_over()));
             self.work();
+            self.take_handed();
             while let Some(mail) = self.mail.pop_front() {
                 match mail {
-                    Mail::Message(message, source) => {
-                        self.counters.handed_over.count();
-                        self.take(*message, source);
-                    }
                     Mail::Send(destination, bytes) => self.send(destination, bytes),
                     Mail::Drain => {}
                     Mail::Stop => return,
@@ -197,6 +198,9 @@ impl Lane {
                 ready = true;
             }
             ready |= self.poll_post(task);
+            if !ready && let Some(inbox) = self.lanes.get(self.index) {
+                ready = inbox.poll(task);
+            }
             while (!ready || !self.back.is_empty())
                 && let Poll::Ready(Some(back)) = self.back.poll_recv(task)
             {
@@ -221,7 +225,7 @@ impl Lane {
         .await;
     }
 
-    /// Works the network's events off.
+    /// Works the network's events off, and gives other lanes what is theirs.
     fn work(&mut self) {
         while let Some(event) = self.events.pop_front() {
             match event {
@@ -237,6 +241,7 @@ impl Lane {
                 }
             }
         }
+        self.hand_over();
     }
 
     /// Reads a message and takes it to the lane it belongs to.
@@ -265,18 +270,37 @@ impl Lane {
         {
             let lane = (self.keys.hash_one(call_id) % self.lanes.len() as u64) as usize;
             if lane != self.index
-                && let Some(other) = self.lanes.get(lane)
+                && let Some(mail) = self.others_mail.get_mut(lane)
             {
-                if other
-                    .try_send(Mail::Message(Box::new(message), source))
-                    .is_err()
-                {
-                    self.counters.handover_full.count();
-                }
+                mail.push((Box::new(message), source));
                 return;
             }
         }
         self.take(message, source);
+    }
+
+    /// Gives other lanes what was read for them.
+    fn hand_over(&mut self) {
+        for (mail, other) in self.others_mail.iter_mut().zip(self.lanes.iter()) {
+            if !mail.is_empty() {
+                let lost = other.put(mail);
+                self.counters.handover_full.add(lost as u64);
+            }
+        }
+    }
+
+    /// Works off what others read for this lane.
+    fn take_handed(&mut self) {
+        let Some(inbox) = self.lanes.get(self.index) else {
+            return;
+        };
+        let mut handed = std::mem::take(&mut self.handed);
+        inbox.take(&mut handed);
+        for (message, source) in handed.drain(..) {
+            self.counters.handed_over.count();
+            self.take(*message, source);
+        }
+        self.handed = handed;
     }
 
     /// Takes a message that is this lane's.
@@ -354,8 +378,7 @@ impl Lane {
 
     /// How full the inbox is, in thousandths.
     fn handed_over(&self) -> u32 {
-        let fill = self.inbox.len() * 1000 / self.inbox.max_capacity();
-        u32::try_from(fill).unwrap_or(u32::MAX)
+        self.lanes.get(self.index).map_or(0, Inbox::fill)
     }
 
     /// The instances of the script of that place.

@@ -23,6 +23,7 @@ mod failed;
 mod failover;
 mod forward;
 mod guest;
+mod handover;
 mod housekeeping;
 mod lane;
 mod leg;
