@@ -174,18 +174,28 @@ impl Udp {
         let mut tried = false;
         let mut join = self.segments;
         while !self.queue.is_empty() {
-            let lengths = self.queue.iter().map(|(to, bytes)| (*to, bytes.len()));
-            let plan = Plan::of(lengths, join);
-            let datagram = |number: u8| {
-                let (to, bytes) = self.queue.get(usize::from(number))?;
-                Some((*to, bytes.as_ref()))
-            };
-            let sent = self.socket.try_io(Interest::WRITABLE, || {
-                mmsg::send_groups(self.socket.as_fd(), plan.groups(), datagram)
+            let alone = self.queue.len() == 1;
+            let plan = (!alone).then(|| {
+                let lengths = self.queue.iter().map(|(to, bytes)| (*to, bytes.len()));
+                Plan::of(lengths, join)
             });
+            let sent = match (&plan, self.queue.front()) {
+                (Some(plan), _) => {
+                    let datagram = |number: u8| {
+                        let (to, bytes) = self.queue.get(usize::from(number))?;
+                        Some((*to, bytes.as_ref()))
+                    };
+                    self.socket.try_io(Interest::WRITABLE, || {
+                        mmsg::send_groups(self.socket.as_fd(), plan.groups(), datagram)
+                    })
+                }
+                // What a lane sends when it has little to do: without the arrays of a batch.
+                (None, Some((to, bytes))) => self.socket.try_send_to(bytes, *to).map(|_| 1),
+                (None, None) => return,
+            };
             match sent {
                 Ok(groups) => {
-                    let sent = plan.sent(groups);
+                    let sent = plan.as_ref().map_or(&[0][..], |plan| plan.sent(groups));
                     counters.udp_out.add(sent.len() as u64);
                     self.sent(sent);
                     tried = false;
@@ -197,7 +207,10 @@ impl Udp {
                     return;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if plan.joins_first() && is_about_segments(&error) => {
+                Err(error)
+                    if plan.as_ref().is_some_and(Plan::joins_first)
+                        && is_about_segments(&error) =>
+                {
                     join = false;
                 }
                 Err(error) => {
