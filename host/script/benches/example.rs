@@ -1,6 +1,7 @@
-//! What routing costs: `on-request` of examples/default with all of its host calls, on the stores and users of a daemon.
+//! What routing costs: `on-request` of examples/default, and of the benchmark's trunk, with all of its host calls, on the stores and users of
+//! a daemon.
 //!
-//! It takes target/guests/default.wasm as `cargo xtask guests default` builds it.
+//! It takes target/guests/default.wasm and trunk.wasm as `cargo xtask guests default trunk` builds them.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use support::{poll, run, settings, source};
 use switchhook_script::{Current, Decision, Event, Live, Pool, Route, Script, Services};
 use switchhook_sip::digest::{Authority, Config, UserTable};
@@ -60,12 +61,13 @@ fn request(method: &str, uri: &str, more: &str) -> Box<Event> {
     )
 }
 
-/// A lane with the example, bob registered with two phones.
-fn lane(auth: bool) -> (Arc<Script>, Pool) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/default.wasm");
+/// A lane with a guest.
+fn lane(guest: &str, config: String) -> (Arc<Script>, Pool) {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/guests/{guest}.wasm"));
     let wasm = std::fs::read(&file).unwrap_or_else(|error| {
         panic!(
-            "{}: {error}; cargo xtask guests default builds it",
+            "{}: {error}; cargo xtask guests {guest} builds it",
             file.display()
         )
     });
@@ -89,10 +91,17 @@ fn lane(auth: bool) -> (Arc<Script>, Pool) {
         clock: Instant::now,
     };
     let mut settings = settings();
-    settings.config = format!(r#"{{"auth": {auth}, "realm": "example.test"}}"#);
+    settings.config = config;
     let script = Script::load(settings, Arc::new(Live::new(Arc::new(services))), &wasm)
         .unwrap_or_else(|error| panic!("{error}"));
-    let mut pool = Pool::new(script.clone());
+    let pool = Pool::new(script.clone());
+    (script, pool)
+}
+
+/// A lane with the example, bob registered with two phones.
+fn example(auth: bool) -> (Arc<Script>, Pool) {
+    let config = format!(r#"{{"auth": {auth}, "realm": "example.test"}}"#);
+    let (script, mut pool) = lane("default", config);
     for phone in ["192.0.2.7:5060", "192.0.2.8:5060"] {
         let contact = format!("Contact: <sip:bob@{phone}>;expires=3600\r\n");
         let register = request("REGISTER", "sip:example.test", &contact);
@@ -142,7 +151,7 @@ fn routes(c: &mut Criterion) {
         ),
     ];
     for (name, auth, method, uri, more) in cases {
-        let (_script, mut pool) = lane(auth);
+        let (_script, mut pool) = example(auth);
         let asked = request(method, uri, more);
         let (event, outcome) = run(&mut pool, asked.clone());
         outcome.unwrap();
@@ -166,5 +175,30 @@ fn routes(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, routes);
+/// Wasm's share of a relayed MESSAGE: into the guest, its host calls, its own work, and out again, without making the event and without
+/// what the engine does next. `cargo xtask bench wasm` knows it by its name.
+fn share(c: &mut Criterion) {
+    let config = r#"{"host": "192.0.2.9", "port": 5060}"#;
+    let (_script, mut pool) = lane("trunk", config.to_owned());
+    let asked = request("MESSAGE", "sip:bob@example.test", "");
+    let (event, outcome) = run(&mut pool, asked.clone());
+    outcome.unwrap();
+    assert!(matches!(event.decisions[..], [Decision::Relay { .. }]));
+    c.bench_function("wasm share of a relayed MESSAGE", |b| {
+        b.iter_batched(
+            || asked.clone(),
+            |event| {
+                let generation = pool.current().clone();
+                let mut running = pool.start(&generation, black_box(event));
+                match poll(&mut running) {
+                    std::task::Poll::Ready(finished) => Some(pool.finish(finished)),
+                    std::task::Poll::Pending => None,
+                }
+            },
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+criterion_group!(benches, routes, share);
 criterion_main!(benches);

@@ -64,7 +64,7 @@ enum Helper {
 #[derive(clap::Args)]
 struct Options {
     /// Only these works (options message call register register-auth lookup stateless) and parts (memory million lanes
-    /// overload dmq); all, where none is named.
+    /// overload dmq wasm); all, where none is named.
     #[arg(value_parser = Task::named)]
     tasks: Vec<Task>,
     /// Seconds of each measurement.

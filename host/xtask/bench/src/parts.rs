@@ -1,4 +1,4 @@
-//! What Switchhook does at scale: memory, a million contacts, two lanes, too much load. Each part is a few figures beside what
+//! What Switchhook does at scale: memory, a million contacts, two lanes, too much load; and what Wasm takes of a message. Each part is a few figures beside what
 //! they should be.
 
 mod dmq;
@@ -6,6 +6,7 @@ mod lanes;
 mod memory;
 mod million;
 mod overload;
+mod wasm;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -31,6 +32,8 @@ pub(crate) enum Part {
     Overload,
     /// The bus: joining, and updates.
     Dmq,
+    /// Wasm's share of a relayed MESSAGE.
+    Wasm,
 }
 
 impl Part {
@@ -42,6 +45,7 @@ impl Part {
             Part::Lanes => "lanes",
             Part::Overload => "overload",
             Part::Dmq => "dmq",
+            Part::Wasm => "wasm",
         }
     }
 
@@ -53,6 +57,7 @@ impl Part {
             Part::Lanes => lanes::measure(stable, caller),
             Part::Overload => overload::measure(stable, caller),
             Part::Dmq => dmq::measure(stable),
+            Part::Wasm => wasm::measure(stable),
         }
     }
 }
