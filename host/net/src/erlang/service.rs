@@ -2,7 +2,7 @@
 //!
 //! The node's state is behind one `RefCell`, borrowed for as long as one batch of bytes or commands takes, never across a wait.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
@@ -162,6 +162,7 @@ async fn begin(
         face,
         wakes: RefCell::new(HashMap::new()),
         busy: RefCell::new(Vec::new()),
+        held_up: Cell::new(false),
         due: Notify::new(),
     });
     Ok((shared, listener, handle, address))
@@ -189,14 +190,9 @@ async fn run(shared: Rc<Shared>, listener: TcpListener, mut commands: mpsc::Rece
                     next = (done < BATCH).then(|| commands.try_recv().ok()).flatten();
                 }
             }
-            permit = shared.outgoing.reserve(), if waits => match permit {
-                Ok(permit) => {
-                    let event = shared.core.borrow_mut().told.pop_front();
-                    if let Some(event) = event {
-                        permit.send(event);
-                    }
-                }
-                Err(_) => return,
+            // The pump uses it: reading goes on where that makes room.
+            room = shared.outgoing.reserve(), if waits => if room.is_err() {
+                return;
             },
             () = tokio::time::sleep_until(deadline.into()) => {
                 shared.core.borrow_mut().node.on_timer(Instant::now());
@@ -337,14 +333,20 @@ pub(super) struct Shared {
     face: Arc<Face>,
     wakes: RefCell<HashMap<ConnectionId, Rc<Wake>>>,
     busy: RefCell<Vec<NodeName>>,
+    /// Sockets are not read until events have gone.
+    held_up: Cell<bool>,
     /// The main loop has something to see to.
     pub(super) due: Notify,
 }
 
 impl Shared {
-    /// Whether so many events wait that sockets are not read.
+    /// Whether so many events wait that sockets are not read: from when they are as many as allowed until half of them are gone. Each
+    /// connection is woken then.
     pub(super) fn is_full(&self) -> bool {
-        self.core.borrow().told.len() >= self.settings.events
+        if self.core.borrow().told.len() >= self.settings.events {
+            self.held_up.set(true);
+        }
+        self.held_up.get()
     }
 
     /// Bytes came in.
@@ -405,14 +407,14 @@ impl Shared {
                 let _ = answer.send(result);
             }
         }
-        let was_full = core.told.len() >= self.settings.events;
         while !core.told.is_empty()
             && let Ok(permit) = self.outgoing.try_reserve()
             && let Some(event) = core.told.pop_front()
         {
             permit.send(event);
         }
-        if was_full && core.told.len() < self.settings.events {
+        if self.held_up.get() && core.told.len() <= self.settings.events / 2 {
+            self.held_up.set(false);
             wakes.values().for_each(|wake| wake.wake());
         }
     }

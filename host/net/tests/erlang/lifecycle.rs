@@ -239,3 +239,29 @@ fn bursts_keep_their_order_both_ways() {
     }
     assert_eq!(erlang.answer(), "all");
 }
+
+/// Who takes events slowly holds up the reading of sockets; as soon as there is room again it goes on, not when the peer's system
+/// asks next, which it does less and less often.
+#[test]
+fn reading_goes_on_as_soon_as_events_are_taken() {
+    let Some((mapper, mut erlang)) = stage() else {
+        return;
+    };
+    let mut settings = settings(mapper.port, &[THEIRS]);
+    settings.events = 64;
+    let ours = Ours::start(settings);
+    ours.wait_up(THEIRS);
+    // more than sockets hold
+    const COUNT: u32 = 4_000;
+    erlang.tell(&format!(
+        "B = <<0:(8 * 16384)>>, [{{greetings, '{OURS}'}} ! {{call, N, B}} || N <- lists:seq(1, {COUNT})], sent"
+    ));
+    assert_eq!(ours.next_call(), 1);
+    let began = Instant::now();
+    for expected in 2..=COUNT {
+        assert_eq!(ours.next_call(), expected);
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert_eq!(erlang.answer(), "sent");
+}
