@@ -35,6 +35,11 @@ impl Commands {
         self.methods.has(name) || daemon.engine.has_command(name)
     }
 
+    /// Whether it is a command that takes microseconds and waits for nothing.
+    pub(crate) fn is_short(&self, name: &str) -> bool {
+        self.methods.is_short(name)
+    }
+
     /// Runs a command. It may take its time.
     pub(crate) fn call(
         &self,

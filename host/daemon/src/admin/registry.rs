@@ -8,7 +8,7 @@ use crate::config::nearest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One argument.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -49,12 +49,14 @@ struct Method<C> {
 /// All methods, by name.
 pub(crate) struct Registry<C> {
     methods: BTreeMap<&'static str, Method<C>>,
+    short: BTreeSet<&'static str>,
 }
 
 impl<C> Registry<C> {
     pub(crate) fn new() -> Self {
         Self {
             methods: BTreeMap::new(),
+            short: BTreeSet::new(),
         }
     }
 
@@ -83,6 +85,18 @@ impl<C> Registry<C> {
         );
     }
 
+    /// Adds one that takes microseconds whatever the daemon holds, and waits for nothing.
+    pub(crate) fn add_short<P: DeserializeOwned, R: Serialize>(
+        &mut self,
+        name: &'static str,
+        params: &'static [Param],
+        doc: &'static str,
+        run: impl Fn(&C, P) -> Result<R, Fault> + Send + Sync + 'static,
+    ) {
+        self.short.insert(name);
+        self.add(name, params, doc, run);
+    }
+
     /// What each method is, for `core.methods`.
     pub(crate) fn describe(&self) -> Vec<Value> {
         let methods = self.methods.values();
@@ -92,6 +106,11 @@ impl<C> Registry<C> {
     /// Whether there is a method of that name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.methods.contains_key(name)
+    }
+
+    /// Whether a method takes microseconds and waits for nothing.
+    pub(crate) fn is_short(&self, name: &str) -> bool {
+        self.short.contains(name)
     }
 
     /// Runs a method.

@@ -1,7 +1,7 @@
 //! The Erlang node as the daemon runs it: from `[erlang]` to a node that serves commands and scripts.
 //!
-//! Each name has a node on a thread of its own ([`switchhook_net::erlang`]), and a thread that takes what happens there to
-//! where it belongs: calls to the commands ([`serve`]), everything else to the engine's lanes.
+//! Each name has a node on a thread of its own ([`switchhook_net::erlang`]), and a task on that thread that takes what happens there
+//! to where it belongs: calls to the commands ([`serve`]), everything else to the engine's lanes.
 
 mod serve;
 mod value;
@@ -10,12 +10,12 @@ use crate::admin::Commands;
 use crate::config::{Epmd, Erlang, Loaded, Problems};
 use crate::daemon::Daemon;
 use anyhow::{Context, Result};
+use serve::Serve;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use switchhook_engine::{Engine, ErlangFace};
@@ -45,7 +45,7 @@ impl Nodes {
         let Some(erlang) = &loaded.config.erlang else {
             return Ok(nodes);
         };
-        let (calls, serving) = serve::start(daemon, commands, erlang.results)
+        let (serve, serving) = Serve::start(daemon, commands, erlang.results)
             .context("no threads for calls from Erlang")?;
         nodes.threads.extend(serving);
         let names = [&erlang.name].into_iter().chain(&erlang.more_names);
@@ -68,12 +68,10 @@ impl Nodes {
             } = started;
             nodes.handles.push((handle.clone(), address));
             nodes.threads.push(thread);
-            let (daemon, calls) = (Arc::clone(daemon), calls.clone());
-            let thread = std::thread::Builder::new()
-                .name(format!("erlang-events-{index}"))
-                .spawn(move || hand_on(&daemon, &handle, events, &calls))
-                .context("no thread for events from Erlang")?;
-            nodes.threads.push(thread);
+            let (node, daemon, serve) = (handle.clone(), Arc::clone(daemon), serve.clone());
+            handle
+                .run(move || hand_on(daemon, node, events, serve))
+                .context("no task for events from Erlang")?;
         }
         let mut handles = nodes.handles.iter().map(|(handle, _)| handle.clone());
         if let Some(first) = handles.next() {
@@ -137,13 +135,13 @@ impl Processes {
 }
 
 /// Takes events to where they belong, until the node ends.
-fn hand_on(
-    daemon: &Arc<Daemon>,
-    node: &Handle,
+async fn hand_on(
+    daemon: Arc<Daemon>,
+    node: Handle,
     mut events: mpsc::Receiver<Event>,
-    calls: &Sender<serve::Call>,
+    serve: Serve,
 ) {
-    while let Some(event) = events.blocking_recv() {
+    while let Some(event) = events.recv().await {
         match event {
             Event::Call {
                 id,
@@ -151,20 +149,14 @@ fn hand_on(
                 module,
                 function,
                 arguments,
-            } => {
-                let call = serve::Call {
-                    node: node.clone(),
-                    id,
-                    from: from.to_string(),
-                    module,
-                    function,
-                    arguments,
-                };
-                if calls.send(call).is_err() {
-                    return;
-                }
-            }
-            other => daemon.engine.erlang(other),
+            } => serve.call(serve::Call {
+                node: node.clone(),
+                id,
+                from: from.to_string(),
+                method: format!("{module}.{function}"),
+                arguments,
+            }),
+            other => daemon.engine.erlang(other).await,
         }
     }
 }

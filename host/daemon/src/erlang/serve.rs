@@ -1,8 +1,9 @@
 //! Calls from Erlang: `rpc:call(Node, Module, Function, Args)` is the command `module.function`, the same that the admin socket
 //! has.
 //!
-//! A few threads run them, so that one that takes its time (a swap compiles) does not hold up the others. How many wait is bounded
-//! by the node.
+//! A command that takes microseconds and waits for nothing is run on the node's thread, so that its answer leaves with what the node
+//! says anyway. A few threads run the others, so that one that takes its time (a swap compiles) holds up nobody. How many wait is
+//! bounded by the node.
 
 use super::value;
 use crate::admin::{Commands, Fault};
@@ -26,41 +27,63 @@ const THREADS: usize = 4;
 const BAD_REQUEST: i64 = 400;
 const SERVER_ERROR: i64 = 500;
 
+/// Arguments that are read on the node's thread, in bytes.
+const SHORT: usize = 4096;
+
 /// A call to be run.
 pub(super) struct Call {
     pub(super) node: Handle,
     pub(super) id: CallId,
     pub(super) from: String,
-    pub(super) module: String,
-    pub(super) function: String,
+    /// `module.function`.
+    pub(super) method: String,
     pub(super) arguments: TermBytes,
 }
 
-/// Starts the threads; they end with the sender.
-pub(super) fn start(
-    daemon: &Arc<Daemon>,
-    commands: &Arc<Commands>,
-    results: Results,
-) -> std::io::Result<(Sender<Call>, Vec<JoinHandle<()>>)> {
-    let (calls, waiting) = channel();
-    let waiting = Arc::new(Mutex::new(waiting));
-    let mut threads = Vec::new();
-    for index in 0..THREADS {
-        let (daemon, commands) = (Arc::clone(daemon), Arc::clone(commands));
-        let waiting = Arc::clone(&waiting);
-        let thread = std::thread::Builder::new()
-            .name(format!("erlang-rpc-{index}"))
-            .spawn(move || {
-                while let Some(call) = next(&waiting) {
-                    let answer = run(&daemon, &commands, results, &call);
-                    if let Err(fault) = call.node.answer(call.id, answer) {
-                        debug!(from = call.from, %fault, "an answer to Erlang was lost");
+/// What runs calls.
+#[derive(Clone)]
+pub(super) struct Serve {
+    runner: Arc<Runner>,
+    calls: Sender<Call>,
+}
+
+impl Serve {
+    /// Starts the threads; they end with the last clone of this.
+    pub(super) fn start(
+        daemon: &Arc<Daemon>,
+        commands: &Arc<Commands>,
+        results: Results,
+    ) -> std::io::Result<(Self, Vec<JoinHandle<()>>)> {
+        let runner = Arc::new(Runner {
+            daemon: Arc::clone(daemon),
+            commands: Arc::clone(commands),
+            results,
+        });
+        let (calls, waiting) = channel();
+        let waiting = Arc::new(Mutex::new(waiting));
+        let mut threads = Vec::new();
+        for index in 0..THREADS {
+            let (runner, waiting) = (Arc::clone(&runner), Arc::clone(&waiting));
+            let thread = std::thread::Builder::new()
+                .name(format!("erlang-rpc-{index}"))
+                .spawn(move || {
+                    while let Some(call) = next(&waiting) {
+                        runner.answer(&call);
                     }
-                }
-            })?;
-        threads.push(thread);
+                })?;
+            threads.push(thread);
+        }
+        Ok((Self { runner, calls }, threads))
     }
-    Ok((calls, threads))
+
+    /// Runs a call, here or on a thread. Does not block.
+    pub(super) fn call(&self, call: Call) {
+        if call.arguments.len() <= SHORT && self.runner.commands.is_short(&call.method) {
+            return self.runner.answer(&call);
+        }
+        // The threads live as long as this does.
+        let _ = self.calls.send(call);
+    }
 }
 
 fn next(waiting: &Mutex<Receiver<Call>>) -> Option<Call> {
@@ -68,29 +91,44 @@ fn next(waiting: &Mutex<Receiver<Call>>) -> Option<Call> {
     waiting.recv().ok()
 }
 
-fn run(daemon: &Arc<Daemon>, commands: &Commands, results: Results, call: &Call) -> Answer {
-    let method = format!("{}.{}", call.module, call.function);
-    if !commands.has(daemon, &method) {
-        return Answer::Undefined;
-    }
-    let result = parameters(&method, &call.arguments)
-        .and_then(|parameters| commands.call(daemon, &method, Some(parameters)));
-    if method == "script.swap" {
-        info!(from = call.from, ok = result.is_ok(), "script swap by rpc");
-    }
-    match (result, results) {
-        (Ok(value), _) => Answer::Value(value::result(&value, results).into()),
-        (Err(fault), Results::Maps) => {
-            Answer::Error(value::modern_fault(fault.code, &fault.message).into())
+struct Runner {
+    daemon: Arc<Daemon>,
+    commands: Arc<Commands>,
+    results: Results,
+}
+
+impl Runner {
+    /// Runs a call and gives the node its answer.
+    fn answer(&self, call: &Call) {
+        if let Err(fault) = call.node.answer(call.id, self.run(call)) {
+            debug!(from = call.from, %fault, "an answer to Erlang was lost");
         }
-        (Err(fault), Results::Kamailio) => {
-            let code = match fault.code {
-                // A script's own.
-                code @ 100..=699 => code,
-                _ if fault.is_about_arguments() => BAD_REQUEST,
-                _ => SERVER_ERROR,
-            };
-            Answer::Value(value::classic_fault(code, &fault.message).into())
+    }
+
+    fn run(&self, call: &Call) -> Answer {
+        let method = &call.method;
+        if !self.commands.has(&self.daemon, method) {
+            return Answer::Undefined;
+        }
+        let result = parameters(method, &call.arguments)
+            .and_then(|parameters| self.commands.call(&self.daemon, method, Some(parameters)));
+        if method == "script.swap" {
+            info!(from = call.from, ok = result.is_ok(), "script swap by rpc");
+        }
+        match (result, self.results) {
+            (Ok(value), results) => Answer::Value(value::result(&value, results).into()),
+            (Err(fault), Results::Maps) => {
+                Answer::Error(value::modern_fault(fault.code, &fault.message).into())
+            }
+            (Err(fault), Results::Kamailio) => {
+                let code = match fault.code {
+                    // A script's own.
+                    code @ 100..=699 => code,
+                    _ if fault.is_about_arguments() => BAD_REQUEST,
+                    _ => SERVER_ERROR,
+                };
+                Answer::Value(value::classic_fault(code, &fault.message).into())
+            }
         }
     }
 }

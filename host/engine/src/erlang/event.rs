@@ -6,14 +6,20 @@ use switchhook_script::erlang::{Message, MessageKind, ReplyTo, SELF, To};
 use switchhook_script::{Event, Generation, Route, wit};
 use switchhook_term::{Atom, Limits, Reference, Tape, Term, View, to_bytes};
 
+use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
+
 use super::identity::{atom, to_pid};
 use super::post::Post;
 use crate::Engine;
 
+/// Letters that a full box must have room for before the next one goes in, so that lane and node do not take turns letter by letter.
+const ROOM: usize = 64;
+
 impl Engine {
-    /// Takes an event of the Erlang node to a lane. Blocks while that lane has enough to do: for a thread of its own. Calls of
-    /// functions are not for scripts and are left out.
-    pub fn erlang(&self, event: NodeEvent) {
+    /// Takes an event of the Erlang node to a lane. Waits while that lane has enough to do. Calls of functions are not for scripts and
+    /// are left out.
+    pub async fn erlang(&self, event: NodeEvent) {
         let Some((key, route)) = route(event) else {
             return;
         };
@@ -24,15 +30,14 @@ impl Engine {
                 let (route, name) = (route.interface(), route.name());
                 return tracing::debug!(route, name, "no handler");
             };
-            let send = |script, route| {
+            let send = async |script, route| {
                 let event = Event::new(route, None, None);
-                // A lane that is gone takes nothing more.
-                let _ = lane.post.blocking_send(Post::Event(script, event));
+                put(&lane.post, Post::Event(script, event)).await;
             };
             for script in takers {
-                send(script, route.clone());
+                send(script, route.clone()).await;
             }
-            send(last, route);
+            send(last, route).await;
         }
     }
 
@@ -55,6 +60,17 @@ impl Engine {
         let takers = scripts.filter(|(_, script)| takes(&script.current()));
         let takers = takers.map(|(place, _)| place);
         takers.take(if one { 1 } else { usize::MAX }).collect()
+    }
+}
+
+/// Puts a letter into a lane's box. A lane that is gone takes nothing more.
+async fn put(lane: &Sender<Post>, post: Post) {
+    let Err(TrySendError::Full(post)) = lane.try_send(post) else {
+        return;
+    };
+    let room = lane.reserve_many(ROOM.min(lane.max_capacity())).await;
+    if let Some(permit) = room.ok().and_then(|mut room| room.next()) {
+        permit.send(post);
     }
 }
 

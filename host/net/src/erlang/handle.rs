@@ -264,6 +264,17 @@ impl Handle {
         self.put(0, move |core, now| core.register(now, &names))
     }
 
+    /// Starts a task on the node's thread; it ends with the node. While it computes the node does nothing else, so it must be short
+    /// of breath and never block. What it tells the node then costs no wake-up of another thread.
+    pub fn run<F: Future<Output = ()> + 'static>(
+        &self,
+        task: impl FnOnce() -> F + Send + 'static,
+    ) -> Result<(), SendFault> {
+        self.put(0, move |_, _| {
+            tokio::task::spawn_local(task());
+        })
+    }
+
     /// Ends the node. Its peers see the connection closed.
     pub fn stop(&self) -> Result<(), SendFault> {
         self.put(0, |core, _| core.stop())

@@ -1,6 +1,7 @@
 //! One connection's socket: bytes from it into the node, bytes from the node into it.
 //!
-//! What one wake-up brings in is worked off whole before anything is written, so answers go out together, in one write.
+//! What one wake-up brings in is worked off whole before anything is written, by the tasks of the thread that it wakes, too; so answers
+//! that are made on this thread go out together, in one write.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -83,25 +84,24 @@ impl Socket<'_> {
     /// Ready when the connection is over; with a reason where the network ended it.
     fn poll(&mut self, task: &mut Context<'_>) -> Poll<Option<String>> {
         *self.wake.waker.borrow_mut() = Some(task.waker().clone());
-        for _ in 0..TURN {
-            if self.wake.closed.get() {
-                return Poll::Ready(None);
-            }
-            let read = match self.poll_read(task) {
-                Ok(read) => read,
+        if let Err(error) = self.poll_write(task) {
+            return Poll::Ready(Some(error.to_string()));
+        }
+        let mut reads = 0;
+        while reads < TURN && !self.wake.closed.get() {
+            match self.poll_read(task) {
+                Ok(true) => reads += 1,
+                Ok(false) => break,
                 Err(error) => return Poll::Ready(Some(error.to_string())),
-            };
-            if let Err(error) = self.poll_write(task) {
-                return Poll::Ready(Some(error.to_string()));
-            }
-            if !read {
-                if self.wake.closed.get() {
-                    return Poll::Ready(None);
-                }
-                return Poll::Pending;
             }
         }
-        task.waker().wake_by_ref();
+        if self.wake.closed.get() {
+            return Poll::Ready(None);
+        }
+        if reads > 0 {
+            // behind the tasks that this has woken
+            task.waker().wake_by_ref();
+        }
         Poll::Pending
     }
 

@@ -16,10 +16,10 @@ struct Prefix {
 }
 
 pub(super) fn add(registry: &mut Registry<Daemon>, listing: Arc<OnceLock<Vec<Value>>>) {
-    registry.add("core.version", &[], "Name and version.", |_, Nothing {}| {
+    registry.add_short("core.version", &[], "Name and version.", |_, Nothing {}| {
         Ok(json!({ "name": "switchhook", "version": env!("CARGO_PKG_VERSION"), "contract": "switchhook:script@0.1.0" }))
     });
-    registry.add("core.uptime", &[], "Seconds since the start, and the process.", |daemon: &Daemon, Nothing {}| {
+    registry.add_short("core.uptime", &[], "Seconds since the start, and the process.", |daemon: &Daemon, Nothing {}| {
         Ok(json!({ "seconds": daemon.started.elapsed().as_secs(), "pid": std::process::id(), "lanes": daemon.engine.stats().lanes }))
     });
     registry.add(

@@ -80,7 +80,7 @@ pub(super) fn add(registry: &mut Registry<Daemon>) {
             required("key", "the item's key"),
         ]
     };
-    registry.add(
+    registry.add_short(
         "htable.get",
         params,
         "An item's value; null where there is none.",
@@ -89,7 +89,7 @@ pub(super) fn add(registry: &mut Registry<Daemon>) {
             Ok(value.as_ref().map_or(Json::Null, to_json))
         },
     );
-    registry.add(
+    registry.add_short(
         "htable.remove",
         params,
         "Removes an item; tells whether it was there.",
@@ -103,7 +103,7 @@ pub(super) fn add(registry: &mut Registry<Daemon>) {
             optional("ttl", "seconds to live; without it the table's own"),
         ]
     };
-    registry.add(
+    registry.add_short(
         "htable.set",
         params,
         "Sets an item.",
@@ -128,7 +128,7 @@ pub(super) fn add(registry: &mut Registry<Daemon>) {
             optional("by", "a whole number, 1 without it"),
         ]
     };
-    registry.add(
+    registry.add_short(
         "htable.add",
         params,
         "Adds to an item that is a whole number, 0 where it is not there; gives the sum.",

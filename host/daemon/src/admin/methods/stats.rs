@@ -12,7 +12,7 @@ struct Prefix {
 
 pub(super) fn add(registry: &mut Registry<Daemon>) {
     let params = const { &[optional("prefix", "only counters whose name begins so")] };
-    registry.add(
+    registry.add_short(
         "stats.get",
         params,
         "All counters, summed over the lanes.",

@@ -44,7 +44,7 @@ pub(super) fn add(registry: &mut Registry<Daemon>) {
             required("aor", "sip:user@domain, or user@domain"),
         ]
     };
-    registry.add(
+    registry.add_short(
         "ul.lookup",
         params,
         "The contacts of an address of record.",
@@ -57,7 +57,7 @@ pub(super) fn add(registry: &mut Registry<Daemon>) {
             Ok(json!({ "aor": aor, "contacts": contacts }))
         },
     );
-    registry.add(
+    registry.add_short(
         "ul.remove",
         params,
         "Removes all contacts of an address of record; tells how many.",
