@@ -1,26 +1,21 @@
-//! `cargo xtask bench`: what the comparison with Kamailio needs, then the comparison, which is a program of its own (bench/). `bench erlang`
-//! measures the Erlang node, `bench micro` pieces of the code.
+//! `cargo xtask bench`: what the comparison with Kamailio needs, then the comparison, which is a program of its own (bench/). `bench micro`
+//! measures pieces of the code.
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::{debian, erlang, guests, micro, run, workspace};
+use crate::{debian, guests, micro, run, workspace};
 
 /// Guests that are measured.
-const GUESTS: [&str; 2] = ["default", "trunk"];
+const GUESTS: [&str; 3] = ["default", "trunk", "sink"];
 
-/// The criterion benches for `micro`, the Erlang node for `erlang`; else install, build and compare, with `args` for the comparison.
+/// The criterion benches for `micro`; else install, build and compare, with `args` for the comparison.
 pub(crate) fn bench(args: &[String]) -> Result<()> {
     if let [first, args @ ..] = args
         && first == "micro"
     {
         return micro::micro(args);
-    }
-    if let [first, args @ ..] = args
-        && first == "erlang"
-    {
-        return erlang::bench(args);
     }
     let mut comparison = run::built("xtask-bench", "xtask-bench")?;
     comparison.args(args).current_dir(workspace::root());

@@ -79,6 +79,14 @@ pub(crate) const BENCH: &[Package] = &[
         proof: "/usr/share/doc/kamailio-lua-modules",
     },
     Package {
+        name: "kamailio-erlang-modules",
+        proof: "/usr/share/doc/kamailio-erlang-modules",
+    },
+    Package {
+        name: "erlang-base",
+        proof: "erl",
+    },
+    Package {
         name: "util-linux",
         proof: "taskset",
     },

@@ -8,7 +8,6 @@
 mod bench;
 mod bindings;
 mod debian;
-mod erlang;
 mod fuzz;
 mod guests;
 mod micro;
@@ -59,8 +58,7 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Measure Switchhook beside Kamailio (`bench -- --help` tells how); `bench micro [FILTER] [--write]` runs the criterion benches,
-    /// `bench erlang` measures the Erlang node beside another one.
+    /// Measure Switchhook beside Kamailio (`bench -- --help` tells how); `bench micro [FILTER] [--write]` runs the criterion benches.
     Bench {
         /// Works and options of the comparison.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: Switchhook beside Kamailio, work by work, and what Switchhook does at scale.
 //!
-//! Owns: the scripts and configs of both sides (kamailio/, trunk/, switchhook/), starting and ending them, the rounds, the accounts,
+//! Owns: the scripts and configs of both sides (kamailio/, trunk/, switchhook/, erlang/, sink/), starting and ending them, the rounds, the accounts,
 //! the statistics and the reports. Never does: SIP (the load is `switchhook phones`), builds (that is xtask's work).
 
 mod account;
@@ -64,7 +64,7 @@ enum Helper {
 #[derive(clap::Args)]
 struct Options {
     /// Only these works (options message call register register-auth lookup stateless) and parts (memory million lanes
-    /// overload dmq wasm); all, where none is named.
+    /// overload dmq wasm erlang); all, where none is named.
     #[arg(value_parser = Task::named)]
     tasks: Vec<Task>,
     /// Seconds of each measurement.

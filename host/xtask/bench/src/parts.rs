@@ -2,6 +2,7 @@
 //! they should be.
 
 mod dmq;
+mod erlang;
 mod lanes;
 mod memory;
 mod million;
@@ -34,6 +35,8 @@ pub(crate) enum Part {
     Dmq,
     /// Wasm's share of a relayed MESSAGE.
     Wasm,
+    /// The Erlang node: messages and calls.
+    Erlang,
 }
 
 impl Part {
@@ -46,6 +49,7 @@ impl Part {
             Part::Overload => "overload",
             Part::Dmq => "dmq",
             Part::Wasm => "wasm",
+            Part::Erlang => "erlang",
         }
     }
 
@@ -58,6 +62,7 @@ impl Part {
             Part::Overload => overload::measure(stable, caller),
             Part::Dmq => dmq::measure(stable),
             Part::Wasm => wasm::measure(stable),
+            Part::Erlang => erlang::measure(stable, caller),
         }
     }
 }
