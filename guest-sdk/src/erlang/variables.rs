@@ -21,21 +21,25 @@
 //! # fn main() { assert_eq!(Site::new(routes::Script, "{}").receive(request("OPTIONS", "sip:a@example.test")).status(), Some(200)); }
 //! ```
 //!
-//! A variable holds one term, in the external format, in one of two contexts: that of the transaction (a variable of [`vars`], the
-//! default), or a shared hash table ([`Variable::shared`]). The context is a value, so that of the dialog will be a third.
+//! A variable holds one term, in one of three contexts: that of the transaction (a variable of [`vars`], the default), that of the
+//! current dialog ([`Variable::of_dialog`]), or a shared hash table ([`Variable::shared`]). A dialog's variables are text: the term is
+//! kept there as the Erlang shell prints it, which reads back as the same; of all terms only a fun can't be kept so. The others hold the
+//! external format.
 //!
 //! Assignment as Kamailio has it: without an index, a tuple or list gets a new first element; with one, that element
 //! is replaced; [`erl_xbuff`] is replaced whole, and takes any term.
 
-use super::{Atom, Improper, Pid, Reference, Term, given, to_bytes};
+use super::{Atom, Improper, Pid, Reference, Term, given, parse, to_bytes};
 use crate::error::{Error, Result};
-use crate::{htable, vars};
+use crate::{dialog, htable, vars};
 
 /// Where a variable lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Context<'a> {
     /// With the transaction.
     Transaction,
+    /// With the current dialog, at every node that shares dialogs.
+    Dialog,
     /// In the shared hash table of that name, as `[[htable]]` declares it.
     Shared(&'a str),
 }
@@ -109,6 +113,12 @@ impl<'a> Variable<'a> {
         self.within(Context::Shared(table))
     }
 
+    /// The variable of that name of the current dialog, which all its transactions see.
+    #[must_use]
+    pub const fn of_dialog(self) -> Variable<'a> {
+        self.within(Context::Dialog)
+    }
+
     /// The variable of that name in another context.
     #[must_use]
     pub const fn within(self, context: Context<'a>) -> Variable<'a> {
@@ -128,6 +138,11 @@ impl<'a> Variable<'a> {
                 Some(vars::Value::Bytes(bytes)) => bytes,
                 _ => return Ok(None),
             },
+            Context::Dialog => {
+                let text = dialog::var(&self.key())?;
+                let unread = |error| Error::new(format!("{self} of the dialog: {error}"));
+                return text.map(|text| parse(&text).map_err(unread)).transpose();
+            }
             Context::Shared(table) => match htable::table(table).get(&self.key())? {
                 Some(htable::Value::Bytes(bytes)) => bytes,
                 _ => return Ok(None),
@@ -147,10 +162,18 @@ impl<'a> Variable<'a> {
         if !self.class.holds(&term) {
             return Err(self.mismatch(&term));
         }
-        let bytes = to_bytes(&term);
         match self.context {
-            Context::Transaction => vars::set(&self.key(), bytes),
-            Context::Shared(table) => htable::table(table).set(&self.key(), bytes),
+            Context::Transaction => vars::set(&self.key(), to_bytes(&term)),
+            Context::Dialog => {
+                let text = term.to_string();
+                if parse(&text).is_ok_and(|read| read == term) {
+                    return dialog::set_var(&self.key(), text);
+                }
+                Err(Error::new(format!(
+                    "{self} of the dialog: {text} can't be kept as text"
+                )))
+            }
+            Context::Shared(table) => htable::table(table).set(&self.key(), to_bytes(&term)),
         }
     }
 
@@ -196,6 +219,13 @@ impl<'a> Variable<'a> {
     pub fn unset(self) -> Result<bool> {
         match self.context {
             Context::Transaction => Ok(vars::remove(&self.key()) > 0),
+            Context::Dialog => {
+                let there = dialog::var(&self.key())?.is_some();
+                if there {
+                    dialog::remove_var(&self.key())?;
+                }
+                Ok(there)
+            }
             Context::Shared(table) => htable::table(table).remove(&self.key()),
         }
     }
