@@ -34,14 +34,31 @@ use crate::error::{Error, Result};
 use crate::{dialog, htable, vars};
 
 /// Where a variable lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Context<'a> {
     /// With the transaction.
     Transaction,
-    /// With the current dialog, at every node that shares dialogs.
-    Dialog,
+    /// With the current dialog, at every node that shares dialogs: [`Context::DIALOG`].
+    Dialog(Dialog),
     /// In the shared hash table of that name, as `[[htable]]` declares it.
     Shared(&'a str),
+}
+
+/// The way to a dialog's variables: by pointers, so that a script which never takes it does not import `dialog` and needs no grant.
+#[derive(Debug, Clone, Copy)]
+pub struct Dialog {
+    get: fn(&str) -> Result<Option<String>>,
+    set: fn(&str, String) -> Result<()>,
+    remove: fn(&str) -> Result<()>,
+}
+
+impl Context<'_> {
+    /// With the current dialog.
+    pub const DIALOG: Self = Context::Dialog(Dialog {
+        get: dialog::var,
+        set: |name, value| dialog::set_var(name, value),
+        remove: dialog::remove_var,
+    });
 }
 
 /// What a variable may hold.
@@ -116,7 +133,7 @@ impl<'a> Variable<'a> {
     /// The variable of that name of the current dialog, which all its transactions see.
     #[must_use]
     pub const fn of_dialog(self) -> Variable<'a> {
-        self.within(Context::Dialog)
+        self.within(Context::DIALOG)
     }
 
     /// The variable of that name in another context.
@@ -138,8 +155,8 @@ impl<'a> Variable<'a> {
                 Some(vars::Value::Bytes(bytes)) => bytes,
                 _ => return Ok(None),
             },
-            Context::Dialog => {
-                let text = dialog::var(&self.key())?;
+            Context::Dialog(dialog) => {
+                let text = (dialog.get)(&self.key())?;
                 let unread = |error| Error::new(format!("{self} of the dialog: {error}"));
                 return text.map(|text| parse(&text).map_err(unread)).transpose();
             }
@@ -164,10 +181,10 @@ impl<'a> Variable<'a> {
         }
         match self.context {
             Context::Transaction => vars::set(&self.key(), to_bytes(&term)),
-            Context::Dialog => {
+            Context::Dialog(dialog) => {
                 let text = term.to_string();
                 if parse(&text).is_ok_and(|read| read == term) {
-                    return dialog::set_var(&self.key(), text);
+                    return (dialog.set)(&self.key(), text);
                 }
                 Err(Error::new(format!(
                     "{self} of the dialog: {text} can't be kept as text"
@@ -219,10 +236,10 @@ impl<'a> Variable<'a> {
     pub fn unset(self) -> Result<bool> {
         match self.context {
             Context::Transaction => Ok(vars::remove(&self.key()) > 0),
-            Context::Dialog => {
-                let there = dialog::var(&self.key())?.is_some();
+            Context::Dialog(dialog) => {
+                let there = (dialog.get)(&self.key())?.is_some();
                 if there {
-                    dialog::remove_var(&self.key())?;
+                    (dialog.remove)(&self.key())?;
                 }
                 Ok(there)
             }
