@@ -68,7 +68,7 @@
 //! | `#[failure_route("NAME")]` | no branch succeeded, where armed by [`Request::on_failure`] | `&mut Request`, `&mut Reply` |
 //! | `#[event_route("usrloc:contact-expired")]` | a contact's time is over | `&Binding` |
 //! | `#[event_route("erlang:NAME")]` | a message to the Erlang process of that name ([`erlang`]) | `&erlang::Message` |
-//! | `#[event_route("erlang-event:EVENT")]` | `node-up`, `node-down`, `exit`, `down` | `&erlang::Event` |
+//! | `#[event_route("erlang-event:EVENT")]` | `node-up`, `node-down`, `node-busy`, `node-ready`, `exit`, `down` | `&erlang::Event` |
 //! | `#[event_route("dmq:CHANNEL")]` | a message of a member of the DMQ bus on that channel ([`dmq`]) | `&mut dmq::Message` |
 //! | `#[event_route("dmq-event:EVENT")]` | `peer-up`, `peer-disabled`, `peer-down`, `answered` | `&dmq::Event` |
 //! | `#[event_route("dialog:EVENT")]` | `start`, `end`, `failed`, `timeout` of a call that is tracked ([`dialog`]) | `&dialog::Info` |

@@ -133,6 +133,34 @@ fn arguments_are_understood_or_named() {
     daemon.stop();
 }
 
+/// Each name is a node with connections of its own; what is behind them is the same.
+#[test]
+fn a_host_can_have_several_names_and_give_maps() {
+    let _beside = beside();
+    let Some((mapper, mut erlang)) = otp() else {
+        return;
+    };
+    let place = Place::new();
+    let more = "proxy1@127.0.0.1";
+    let daemon = joined(Setup::open(&place), &mapper)
+        .set(&format!("erlang.more-names=[\"{more}\"]"))
+        .set("erlang.results=\"maps\"")
+        .start();
+    for node in [OURS, more] {
+        assert_eq!(erlang.eval(&format!("net_adm:ping('{node}')")), "pong");
+        let version = format!("rpc:call('{node}', core, version, [])");
+        let name = erlang.eval(&format!("maps:get(<<\"name\">>, {version})"));
+        assert_eq!(name, "<<\"switchhook\">>");
+        let fault = erlang.eval(&format!("rpc:call('{node}', script, swap, [5])"));
+        assert!(fault.starts_with("{badrpc,{'EXIT',{{fault,"), "{fault}");
+    }
+    assert_eq!(
+        erlang.eval("lists:sort(nodes(hidden))"),
+        format!("['{more}','{OURS}']")
+    );
+    daemon.stop();
+}
+
 /// The second script and the third have processes, commands and events as the first one has.
 #[test]
 fn every_script_is_part_of_the_node() {
@@ -279,7 +307,14 @@ fn a_script_learns_that_a_node_reads_too_slowly() {
     // what a transaction keeps of its request
     assert!(grown < 32 << 20, "{} KiB more", grown >> 10);
     assert_eq!(other.eval(&format!("net_adm:ping('{OURS}')")), "pong");
+    let says = |line: &str| {
+        patience(Duration::from_secs(20), || {
+            daemon.log().contains(line).then_some(())
+        })
+    };
+    assert!(says("node1@127.0.0.1 takes no more questions").is_some());
     erlang.signal("CONT");
+    assert!(says("node1@127.0.0.1 takes questions again").is_some());
     daemon.stop();
 }
 

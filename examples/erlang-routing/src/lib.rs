@@ -120,6 +120,22 @@ mod routes {
         Ok(Done)
     }
 
+    #[event_route("erlang-event:node-busy")]
+    fn node_busy(event: &erlang::Event) -> Outcome {
+        if let erlang::Event::NodeBusy { node } = event {
+            log::warn!("{node} takes no more questions");
+        }
+        Ok(Done)
+    }
+
+    #[event_route("erlang-event:node-ready")]
+    fn node_ready(event: &erlang::Event) -> Outcome {
+        if let erlang::Event::NodeReady { node } = event {
+            log::info!("{node} takes questions again");
+        }
+        Ok(Done)
+    }
+
     #[event_route("erlang-event:node-down")]
     fn node_down(event: &erlang::Event) -> Outcome {
         if let erlang::Event::NodeDown { node, reason } = event {

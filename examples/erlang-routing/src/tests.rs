@@ -69,6 +69,8 @@ fn nodes_that_come_and_go_are_logged() {
     let site = Site::new(super::routes::Script, CONFIG);
     let node = || "node1@127.0.0.1".to_owned();
     site.befalls(&Event::NodeUp { node: node() }).unwrap();
+    site.befalls(&Event::NodeBusy { node: node() }).unwrap();
+    site.befalls(&Event::NodeReady { node: node() }).unwrap();
     let reason = "connection closed".to_owned();
     site.befalls(&Event::NodeDown {
         node: node(),
@@ -79,6 +81,8 @@ fn nodes_that_come_and_go_are_logged() {
         site.log(),
         [
             "info: node1@127.0.0.1 may route",
+            "warn: node1@127.0.0.1 takes no more questions",
+            "info: node1@127.0.0.1 takes questions again",
             "warn: node1@127.0.0.1 is gone: connection closed"
         ]
     );

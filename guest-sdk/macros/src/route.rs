@@ -37,6 +37,8 @@ const EVENTS: &[&str] = &[
     "erlang:NAME",
     "erlang-event:node-up",
     "erlang-event:node-down",
+    "erlang-event:node-busy",
+    "erlang-event:node-ready",
     "erlang-event:exit",
     "erlang-event:down",
     "dmq:CHANNEL",

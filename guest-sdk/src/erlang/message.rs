@@ -76,6 +76,17 @@ pub enum Event {
         /// For a person.
         reason: String,
     },
+    /// A node reads less than it is sent: what is sent to it, and calls, fail at once until it is ready again.
+    /// `#[event_route("erlang-event:node-busy")]`
+    NodeBusy {
+        /// Its name.
+        node: String,
+    },
+    /// A node that was busy has caught up. `#[event_route("erlang-event:node-ready")]`
+    NodeReady {
+        /// Its name.
+        node: String,
+    },
     /// A linked process ended, or an exit signal came. `#[event_route("erlang-event:exit")]`
     Exit {
         /// Our process that was linked.
@@ -106,6 +117,8 @@ impl Event {
                 node: lost.node,
                 reason: lost.reason,
             },
+            exports::Event::NodeBusy(node) => Event::NodeBusy { node },
+            exports::Event::NodeReady(node) => Event::NodeReady { node },
             exports::Event::Exit(exited) => Event::Exit {
                 process: exited.process,
                 sender: identity(&exited.sender, pid)?,
@@ -120,11 +133,13 @@ impl Event {
         })
     }
 
-    /// The name of its route: `node-up`, `node-down`, `exit` or `down`.
+    /// The name of its route: `node-up`, `node-down`, `node-busy`, `node-ready`, `exit` or `down`.
     pub fn name(&self) -> &'static str {
         match self {
             Event::NodeUp { .. } => "node-up",
             Event::NodeDown { .. } => "node-down",
+            Event::NodeBusy { .. } => "node-busy",
+            Event::NodeReady { .. } => "node-ready",
             Event::Exit { .. } => "exit",
             Event::Down { .. } => "down",
         }

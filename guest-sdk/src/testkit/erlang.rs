@@ -338,6 +338,8 @@ fn shell() -> Pid {
 fn lowered(event: &erlang::Event) -> exports::Event {
     match event.clone() {
         erlang::Event::NodeUp { node } => exports::Event::NodeUp(node),
+        erlang::Event::NodeBusy { node } => exports::Event::NodeBusy(node),
+        erlang::Event::NodeReady { node } => exports::Event::NodeReady(node),
         erlang::Event::NodeDown { node, reason } => {
             exports::Event::NodeDown(exports::Lost { node, reason })
         }

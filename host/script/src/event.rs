@@ -101,6 +101,8 @@ impl Route {
             Self::ErlangEvent(event) => match **event {
                 ErlangEvent::NodeUp(_) => "node-up",
                 ErlangEvent::NodeDown(_) => "node-down",
+                ErlangEvent::NodeBusy(_) => "node-busy",
+                ErlangEvent::NodeReady(_) => "node-ready",
                 ErlangEvent::Exit(_) => "exit",
                 ErlangEvent::Down(_) => "down",
             },

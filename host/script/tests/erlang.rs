@@ -360,6 +360,8 @@ fn what_befalls_a_node_is_told() {
             }),
             "1",
         ),
+        (ErlangEvent::NodeBusy("n1@host".into()), "4"),
+        (ErlangEvent::NodeReady("n1@host".into()), "5"),
     ] {
         let route = Route::ErlangEvent(Box::new(event));
         assert!(script.current().handles(&route));

@@ -49,7 +49,10 @@ impl Engine {
                 let process = match &**event {
                     wit::ErlangEvent::Exit(exited) => &exited.process,
                     wit::ErlangEvent::Down(down) => &down.process,
-                    wit::ErlangEvent::NodeUp(_) | wit::ErlangEvent::NodeDown(_) => SELF,
+                    wit::ErlangEvent::NodeUp(_)
+                    | wit::ErlangEvent::NodeDown(_)
+                    | wit::ErlangEvent::NodeBusy(_)
+                    | wit::ErlangEvent::NodeReady(_) => SELF,
                 };
                 generation.handles(route) && (process == SELF || has(generation, process))
             }
@@ -138,11 +141,11 @@ fn route(event: NodeEvent) -> Option<(Option<Pid>, Route)> {
         }
         NodeEvent::Busy { node } => {
             tracing::warn!(%node, "an Erlang node reads too slowly: messages to it are refused");
-            None
+            Some((None, befell(wit::ErlangEvent::NodeBusy(node.to_string()))))
         }
         NodeEvent::Ready { node } => {
             tracing::info!(%node, "an Erlang node has caught up");
-            None
+            Some((None, befell(wit::ErlangEvent::NodeReady(node.to_string()))))
         }
         NodeEvent::Call { .. } | NodeEvent::Answered { .. } | NodeEvent::Failed { .. } => None,
     }

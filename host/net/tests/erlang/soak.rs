@@ -25,7 +25,7 @@ fn nothing_is_lost_in_order_and_memory_stays_flat() {
     // 50 nodes, and the number in front.
     let term = "{call, N, [{from, \"alice\"}, {to, <<\"bob\">>}, {at, {2026, 11, 21}}, #{status => 200, reason => ok}, [1, 2, 3, 4], {a, b, c, d, e, f, g, h}, 1.5, undefined, [x, y, z], {k, [1, 2]}, {l, [3, 4]}]}";
     erlang.eval(&format!(
-        "register(me, spawn(fun() -> Check = fun C(N) when N > {count} -> all; C(N) -> receive N -> C(N + 1); X -> {{wrong, N, X}} after 20000 -> {{none, N}} end end, \
+        "register(me, spawn(fun() -> Check = fun C(N) when N > {count} -> all; C(N) -> receive {{N, T}} when tuple_size(T) =:= 48 -> C(N + 1); X -> {{wrong, N, X}} after 20000 -> {{none, N}} end end, \
          R = Check(1), receive {{done, P}} -> P ! R end end))"
     ));
     erlang.tell(&format!(
@@ -39,8 +39,11 @@ fn nothing_is_lost_in_order_and_memory_stays_flat() {
             let me = Process::Own;
             let began = Instant::now();
             for number in 1..=count {
-                let mut term = vec![131, b'b'];
+                // 50 nodes, too: the number, and a tuple of 48 small integers
+                let mut term = vec![131, b'h', 2, b'b'];
                 term.extend(number.to_be_bytes());
+                term.extend([b'h', 48]);
+                term.extend([b'a', 7].repeat(48));
                 let term = TermBytes::from(term);
                 while handle
                     .reg_send(&me, name(THEIRS), "me".into(), term.clone())
