@@ -342,6 +342,14 @@ extern void __wasm_import_switchhook_script_dmq_broadcast(uint8_t *, size_t, uin
 __attribute__((__import_module__("switchhook:script/dmq@0.1.0"), __import_name__("replicate")))
 extern void __wasm_import_switchhook_script_dmq_replicate(int32_t, uint8_t *);
 
+// Imported Functions from `switchhook:script/uac@0.1.0`
+
+__attribute__((__import_module__("switchhook:script/uac@0.1.0"), __import_name__("send")))
+extern void __wasm_import_switchhook_script_uac_send(uint8_t *, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/uac@0.1.0"), __import_name__("ask")))
+extern void __wasm_import_switchhook_script_uac_ask(uint8_t *, uint8_t *);
+
 // Exported Functions from `switchhook:script/request-route@0.1.0`
 
 __attribute__((__weak__, __export_name__("cabi_post_switchhook:script/request-route@0.1.0#on-request")))
@@ -1093,6 +1101,90 @@ void switchhook_script_dmq_result_u32_error_free(switchhook_script_dmq_result_u3
   if (!ptr->is_err) {
   } else {
     switchhook_script_dmq_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_uac_error_free(switchhook_script_uac_error_t *ptr) {
+  switchhook_script_types_error_free(ptr);
+}
+
+void switchhook_script_uac_header_free(switchhook_script_uac_header_t *ptr) {
+  switchhook_script_types_header_free(ptr);
+}
+
+void switchhook_script_uac_body_free(switchhook_script_uac_body_t *ptr) {
+  switchhook_script_types_body_free(ptr);
+}
+
+void switchhook_script_uac_credentials_free(switchhook_script_uac_credentials_t *ptr) {
+  router_string_free(&ptr->user);
+  router_string_free(&ptr->password);
+}
+
+void switchhook_script_uac_list_header_free(switchhook_script_uac_list_header_t *ptr) {
+  size_t list_len = ptr->len;
+  if (list_len > 0) {
+    switchhook_script_uac_header_t *list_ptr = ptr->ptr;
+    for (size_t i = 0; i < list_len; i++) {
+      switchhook_script_uac_header_free(&list_ptr[i]);
+    }
+    free(list_ptr);
+  }
+}
+
+void switchhook_script_uac_option_body_free(switchhook_script_uac_option_body_t *ptr) {
+  if (ptr->is_some) {
+    switchhook_script_uac_body_free(&ptr->val);
+  }
+}
+
+void switchhook_script_uac_option_credentials_free(switchhook_script_uac_option_credentials_t *ptr) {
+  if (ptr->is_some) {
+    switchhook_script_uac_credentials_free(&ptr->val);
+  }
+}
+
+void switchhook_script_uac_request_free(switchhook_script_uac_request_t *ptr) {
+  router_string_free(&ptr->method);
+  router_string_free(&ptr->uri);
+  router_option_string_free(&ptr->from);
+  router_option_string_free(&ptr->to);
+  switchhook_script_uac_list_header_free(&ptr->headers);
+  switchhook_script_uac_option_body_free(&ptr->body);
+  router_option_string_free(&ptr->next_hop);
+  router_option_string_free(&ptr->local);
+  switchhook_script_uac_option_credentials_free(&ptr->credentials);
+}
+
+void switchhook_script_uac_reply_free(switchhook_script_uac_reply_t *ptr) {
+  router_string_free(&ptr->reason);
+  switchhook_script_uac_list_header_free(&ptr->headers);
+  switchhook_script_uac_option_body_free(&ptr->body);
+}
+
+void switchhook_script_uac_reply_to_free(switchhook_script_uac_reply_to_t *ptr) {
+  router_string_free(&ptr->route);
+  router_string_free(&ptr->context);
+}
+
+void switchhook_script_uac_option_reply_to_free(switchhook_script_uac_option_reply_to_t *ptr) {
+  if (ptr->is_some) {
+    switchhook_script_uac_reply_to_free(&ptr->val);
+  }
+}
+
+void switchhook_script_uac_result_u64_error_free(switchhook_script_uac_result_u64_error_t *ptr) {
+  if (!ptr->is_err) {
+  } else {
+    switchhook_script_uac_error_free(&ptr->val.err);
+  }
+}
+
+void switchhook_script_uac_result_reply_error_free(switchhook_script_uac_result_reply_error_t *ptr) {
+  if (!ptr->is_err) {
+    switchhook_script_uac_reply_free(&ptr->val.ok);
+  } else {
+    switchhook_script_uac_error_free(&ptr->val.err);
   }
 }
 
@@ -4133,6 +4225,222 @@ bool switchhook_script_dmq_replicate(bool from_nodes_too, uint32_t *ret, switchh
       result.val.err = (switchhook_script_types_error_t) {
         (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
         (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_uac_send(switchhook_script_uac_request_t *request, switchhook_script_uac_reply_to_t *maybe_to, uint64_t *ret, switchhook_script_uac_error_t *err) {
+  __attribute__((__aligned__(8)))
+  uint8_t ret_area[(34*sizeof(void*))];
+  switchhook_script_uac_option_reply_to_t to;
+  to.is_some = maybe_to != NULL;if (maybe_to) {
+    to.val = *maybe_to;
+  }
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  *((size_t*)(ptr + sizeof(void*))) = ((*request).method).len;
+  *((uint8_t **)(ptr + 0)) = (uint8_t *) ((*request).method).ptr;
+  *((size_t*)(ptr + (3*sizeof(void*)))) = ((*request).uri).len;
+  *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) ((*request).uri).ptr;
+  if (((*request).from).is_some) {
+    const router_string_t *payload0 = &((*request).from).val;
+    *((int8_t*)(ptr + (4*sizeof(void*)))) = 1;
+    *((size_t*)(ptr + (6*sizeof(void*)))) = (*payload0).len;
+    *((uint8_t **)(ptr + (5*sizeof(void*)))) = (uint8_t *) (*payload0).ptr;
+  } else {
+    *((int8_t*)(ptr + (4*sizeof(void*)))) = 0;
+  }
+  if (((*request).to).is_some) {
+    const router_string_t *payload2 = &((*request).to).val;
+    *((int8_t*)(ptr + (7*sizeof(void*)))) = 1;
+    *((size_t*)(ptr + (9*sizeof(void*)))) = (*payload2).len;
+    *((uint8_t **)(ptr + (8*sizeof(void*)))) = (uint8_t *) (*payload2).ptr;
+  } else {
+    *((int8_t*)(ptr + (7*sizeof(void*)))) = 0;
+  }
+  *((size_t*)(ptr + (11*sizeof(void*)))) = ((*request).headers).len;
+  *((uint8_t **)(ptr + (10*sizeof(void*)))) = (uint8_t *) ((*request).headers).ptr;
+  if (((*request).body).is_some) {
+    const switchhook_script_uac_body_t *payload4 = &((*request).body).val;
+    *((int8_t*)(ptr + (12*sizeof(void*)))) = 1;
+    *((size_t*)(ptr + (14*sizeof(void*)))) = ((*payload4).content_type).len;
+    *((uint8_t **)(ptr + (13*sizeof(void*)))) = (uint8_t *) ((*payload4).content_type).ptr;
+    *((size_t*)(ptr + (16*sizeof(void*)))) = ((*payload4).content).len;
+    *((uint8_t **)(ptr + (15*sizeof(void*)))) = (uint8_t *) ((*payload4).content).ptr;
+  } else {
+    *((int8_t*)(ptr + (12*sizeof(void*)))) = 0;
+  }
+  if (((*request).next_hop).is_some) {
+    const router_string_t *payload6 = &((*request).next_hop).val;
+    *((int8_t*)(ptr + (17*sizeof(void*)))) = 1;
+    *((size_t*)(ptr + (19*sizeof(void*)))) = (*payload6).len;
+    *((uint8_t **)(ptr + (18*sizeof(void*)))) = (uint8_t *) (*payload6).ptr;
+  } else {
+    *((int8_t*)(ptr + (17*sizeof(void*)))) = 0;
+  }
+  if (((*request).local).is_some) {
+    const router_string_t *payload8 = &((*request).local).val;
+    *((int8_t*)(ptr + (20*sizeof(void*)))) = 1;
+    *((size_t*)(ptr + (22*sizeof(void*)))) = (*payload8).len;
+    *((uint8_t **)(ptr + (21*sizeof(void*)))) = (uint8_t *) (*payload8).ptr;
+  } else {
+    *((int8_t*)(ptr + (20*sizeof(void*)))) = 0;
+  }
+  *((int32_t*)(ptr + (23*sizeof(void*)))) = (int32_t) ((*request).timeout);
+  if (((*request).credentials).is_some) {
+    const switchhook_script_uac_credentials_t *payload10 = &((*request).credentials).val;
+    *((int8_t*)(ptr + (24*sizeof(void*)))) = 1;
+    *((size_t*)(ptr + (26*sizeof(void*)))) = ((*payload10).user).len;
+    *((uint8_t **)(ptr + (25*sizeof(void*)))) = (uint8_t *) ((*payload10).user).ptr;
+    *((size_t*)(ptr + (28*sizeof(void*)))) = ((*payload10).password).len;
+    *((uint8_t **)(ptr + (27*sizeof(void*)))) = (uint8_t *) ((*payload10).password).ptr;
+  } else {
+    *((int8_t*)(ptr + (24*sizeof(void*)))) = 0;
+  }
+  if ((to).is_some) {
+    const switchhook_script_uac_reply_to_t *payload12 = &(to).val;
+    *((int8_t*)(ptr + (29*sizeof(void*)))) = 1;
+    *((size_t*)(ptr + (31*sizeof(void*)))) = ((*payload12).route).len;
+    *((uint8_t **)(ptr + (30*sizeof(void*)))) = (uint8_t *) ((*payload12).route).ptr;
+    *((size_t*)(ptr + (33*sizeof(void*)))) = ((*payload12).context).len;
+    *((uint8_t **)(ptr + (32*sizeof(void*)))) = (uint8_t *) ((*payload12).context).ptr;
+  } else {
+    *((int8_t*)(ptr + (29*sizeof(void*)))) = 0;
+  }
+  uint8_t *ptr13 = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_uac_send(ptr, ptr13);
+  switchhook_script_uac_result_u64_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr13 + 0))) {
+    case 0: {
+      result.is_err = false;
+      result.val.ok = (uint64_t) (*((int64_t*) (ptr13 + 8)));
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr13 + 8)),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr13 + (8+1*sizeof(void*))))), (*((size_t*) (ptr13 + (8+2*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    *ret = result.val.ok;
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_uac_ask(switchhook_script_uac_request_t *request, switchhook_script_uac_reply_t *ret, switchhook_script_uac_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(29*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  *((size_t*)(ptr + sizeof(void*))) = ((*request).method).len;
+  *((uint8_t **)(ptr + 0)) = (uint8_t *) ((*request).method).ptr;
+  *((size_t*)(ptr + (3*sizeof(void*)))) = ((*request).uri).len;
+  *((uint8_t **)(ptr + (2*sizeof(void*)))) = (uint8_t *) ((*request).uri).ptr;
+  if (((*request).from).is_some) {
+    const router_string_t *payload0 = &((*request).from).val;
+    *((int8_t*)(ptr + (4*sizeof(void*)))) = 1;
+    *((size_t*)(ptr + (6*sizeof(void*)))) = (*payload0).len;
+    *((uint8_t **)(ptr + (5*sizeof(void*)))) = (uint8_t *) (*payload0).ptr;
+  } else {
+    *((int8_t*)(ptr + (4*sizeof(void*)))) = 0;
+  }
+  if (((*request).to).is_some) {
+    const router_string_t *payload2 = &((*request).to).val;
+    *((int8_t*)(ptr + (7*sizeof(void*)))) = 1;
+    *((size_t*)(ptr + (9*sizeof(void*)))) = (*payload2).len;
+    *((uint8_t **)(ptr + (8*sizeof(void*)))) = (uint8_t *) (*payload2).ptr;
+  } else {
+    *((int8_t*)(ptr + (7*sizeof(void*)))) = 0;
+  }
+  *((size_t*)(ptr + (11*sizeof(void*)))) = ((*request).headers).len;
+  *((uint8_t **)(ptr + (10*sizeof(void*)))) = (uint8_t *) ((*request).headers).ptr;
+  if (((*request).body).is_some) {
+    const switchhook_script_uac_body_t *payload4 = &((*request).body).val;
+    *((int8_t*)(ptr + (12*sizeof(void*)))) = 1;
+    *((size_t*)(ptr + (14*sizeof(void*)))) = ((*payload4).content_type).len;
+    *((uint8_t **)(ptr + (13*sizeof(void*)))) = (uint8_t *) ((*payload4).content_type).ptr;
+    *((size_t*)(ptr + (16*sizeof(void*)))) = ((*payload4).content).len;
+    *((uint8_t **)(ptr + (15*sizeof(void*)))) = (uint8_t *) ((*payload4).content).ptr;
+  } else {
+    *((int8_t*)(ptr + (12*sizeof(void*)))) = 0;
+  }
+  if (((*request).next_hop).is_some) {
+    const router_string_t *payload6 = &((*request).next_hop).val;
+    *((int8_t*)(ptr + (17*sizeof(void*)))) = 1;
+    *((size_t*)(ptr + (19*sizeof(void*)))) = (*payload6).len;
+    *((uint8_t **)(ptr + (18*sizeof(void*)))) = (uint8_t *) (*payload6).ptr;
+  } else {
+    *((int8_t*)(ptr + (17*sizeof(void*)))) = 0;
+  }
+  if (((*request).local).is_some) {
+    const router_string_t *payload8 = &((*request).local).val;
+    *((int8_t*)(ptr + (20*sizeof(void*)))) = 1;
+    *((size_t*)(ptr + (22*sizeof(void*)))) = (*payload8).len;
+    *((uint8_t **)(ptr + (21*sizeof(void*)))) = (uint8_t *) (*payload8).ptr;
+  } else {
+    *((int8_t*)(ptr + (20*sizeof(void*)))) = 0;
+  }
+  *((int32_t*)(ptr + (23*sizeof(void*)))) = (int32_t) ((*request).timeout);
+  if (((*request).credentials).is_some) {
+    const switchhook_script_uac_credentials_t *payload10 = &((*request).credentials).val;
+    *((int8_t*)(ptr + (24*sizeof(void*)))) = 1;
+    *((size_t*)(ptr + (26*sizeof(void*)))) = ((*payload10).user).len;
+    *((uint8_t **)(ptr + (25*sizeof(void*)))) = (uint8_t *) ((*payload10).user).ptr;
+    *((size_t*)(ptr + (28*sizeof(void*)))) = ((*payload10).password).len;
+    *((uint8_t **)(ptr + (27*sizeof(void*)))) = (uint8_t *) ((*payload10).password).ptr;
+  } else {
+    *((int8_t*)(ptr + (24*sizeof(void*)))) = 0;
+  }
+  uint8_t *ptr11 = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_uac_ask(ptr, ptr11);
+  switchhook_script_uac_result_reply_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr11 + 0))) {
+    case 0: {
+      result.is_err = false;
+      switchhook_script_uac_option_body_t option;
+      switch ((int32_t) *((uint8_t*) (ptr11 + (6*sizeof(void*))))) {
+        case 0: {
+          option.is_some = false;
+          break;
+        }
+        case 1: {
+          option.is_some = true;
+          option.val = (switchhook_script_types_body_t) {
+            (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr11 + (7*sizeof(void*))))), (*((size_t*) (ptr11 + (8*sizeof(void*))))) },
+            (router_list_u8_t) (router_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr11 + (9*sizeof(void*))))), (*((size_t*) (ptr11 + (10*sizeof(void*))))) },
+          };
+          break;
+        }
+      }
+
+      result.val.ok = (switchhook_script_uac_reply_t) {
+        (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr11 + sizeof(void*)))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr11 + (2*sizeof(void*))))), (*((size_t*) (ptr11 + (3*sizeof(void*))))) },
+        (switchhook_script_uac_list_header_t) (switchhook_script_uac_list_header_t) { (switchhook_script_uac_header_t*)(*((uint8_t **) (ptr11 + (4*sizeof(void*))))), (*((size_t*) (ptr11 + (5*sizeof(void*))))) },
+        (switchhook_script_uac_option_body_t) option,
+        (bool) (int32_t) *((uint8_t*) (ptr11 + (11*sizeof(void*)))),
+      };
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr11 + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr11 + (2*sizeof(void*))))), (*((size_t*) (ptr11 + (3*sizeof(void*))))) },
       };
       break;
     }

@@ -793,6 +793,95 @@ typedef struct {
   } val;
 } switchhook_script_dmq_result_u32_error_t;
 
+typedef switchhook_script_types_error_t switchhook_script_uac_error_t;
+
+typedef switchhook_script_types_header_t switchhook_script_uac_header_t;
+
+typedef switchhook_script_types_body_t switchhook_script_uac_body_t;
+
+// For a digest challenge (401, 407): it is answered once, with the strongest algorithm that both sides have.
+typedef struct switchhook_script_uac_credentials_t {
+  router_string_t   user;
+  router_string_t   password;
+} switchhook_script_uac_credentials_t;
+
+typedef struct {
+  switchhook_script_uac_header_t *ptr;
+  size_t len;
+} switchhook_script_uac_list_header_t;
+
+typedef struct {
+  bool is_some;
+  switchhook_script_uac_body_t val;
+} switchhook_script_uac_option_body_t;
+
+typedef struct {
+  bool is_some;
+  switchhook_script_uac_credentials_t val;
+} switchhook_script_uac_option_credentials_t;
+
+// A request.
+typedef struct switchhook_script_uac_request_t {
+  router_string_t   method;
+  // The request URI.
+  router_string_t   uri;
+  // A URI or `"Name" <URI>`; none means this host's own address. The tag is added where it has none.
+  router_option_string_t   from;
+  // The same; none means the request URI.
+  router_option_string_t   to;
+  // Further header fields, in order. Those that the host makes, and Content-Type and Content-Length, are `invalid`.
+  switchhook_script_uac_list_header_t   headers;
+  switchhook_script_uac_option_body_t   body;
+  // Where to send it, as a URI (`;transport=tcp` for TCP); none means the first Route header, else the request URI.
+  router_option_string_t   next_hop;
+  // The listener to send from, as `192.0.2.1:5060`; none means the one that fits best.
+  router_option_string_t   local;
+  // How long to wait for a final reply, in milliseconds, at most 180000; 0 means the config's Timer F.
+  uint32_t   timeout;
+  switchhook_script_uac_option_credentials_t   credentials;
+} switchhook_script_uac_request_t;
+
+// A final reply.
+typedef struct switchhook_script_uac_reply_t {
+  // 200 to 699.
+  uint16_t   status;
+  router_string_t   reason;
+  // All header fields, in order.
+  switchhook_script_uac_list_header_t   headers;
+  switchhook_script_uac_option_body_t   body;
+  // Whether the host made it, because none came.
+  bool   made_here;
+} switchhook_script_uac_reply_t;
+
+// Where the reply of a request goes.
+typedef struct switchhook_script_uac_reply_to_t {
+  // The `uac-route` of this script.
+  router_string_t   route;
+  // Handed to the route as it is: what the request was about.
+  router_string_t   context;
+} switchhook_script_uac_reply_to_t;
+
+typedef struct {
+  bool is_some;
+  switchhook_script_uac_reply_to_t val;
+} switchhook_script_uac_option_reply_to_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    uint64_t ok;
+    switchhook_script_uac_error_t err;
+  } val;
+} switchhook_script_uac_result_u64_error_t;
+
+typedef struct {
+  bool is_err;
+  union {
+    switchhook_script_uac_reply_t ok;
+    switchhook_script_uac_error_t err;
+  } val;
+} switchhook_script_uac_result_reply_error_t;
+
 typedef switchhook_script_types_outcome_t exports_switchhook_script_request_route_outcome_t;
 
 typedef struct {
@@ -1068,6 +1157,13 @@ extern bool switchhook_script_dmq_broadcast(router_string_t *channel, switchhook
 // `dmq_t_replicate`. None where the request came from a member itself, unless `from-nodes-too`: what came from the bus would come back.
 extern bool switchhook_script_dmq_replicate(bool from_nodes_too, uint32_t *ret, switchhook_script_dmq_error_t *err);
 
+// Imported Functions from `switchhook:script/uac@0.1.0`
+// Sends a request and goes on; gives its number. The reply comes to the route where one is named, and else is not told.
+// `uac_req_send`. `not-found` where the script has no such route, `limit` where too many requests are under way.
+extern bool switchhook_script_uac_send(switchhook_script_uac_request_t *request, switchhook_script_uac_reply_to_t *maybe_to, uint64_t *ret, switchhook_script_uac_error_t *err);
+// Sends a request and waits for its final reply; only this event waits. `not-here` in `init`.
+extern bool switchhook_script_uac_ask(switchhook_script_uac_request_t *request, switchhook_script_uac_reply_t *ret, switchhook_script_uac_error_t *err);
+
 // Exported Functions from `switchhook:script/request-route@0.1.0`
 bool exports_switchhook_script_request_route_on_request(exports_switchhook_script_request_route_outcome_t *ret, router_string_t *err);
 
@@ -1269,6 +1365,32 @@ void switchhook_script_dmq_result_bool_error_free(switchhook_script_dmq_result_b
 void switchhook_script_dmq_result_u64_error_free(switchhook_script_dmq_result_u64_error_t *ptr);
 
 void switchhook_script_dmq_result_u32_error_free(switchhook_script_dmq_result_u32_error_t *ptr);
+
+void switchhook_script_uac_error_free(switchhook_script_uac_error_t *ptr);
+
+void switchhook_script_uac_header_free(switchhook_script_uac_header_t *ptr);
+
+void switchhook_script_uac_body_free(switchhook_script_uac_body_t *ptr);
+
+void switchhook_script_uac_credentials_free(switchhook_script_uac_credentials_t *ptr);
+
+void switchhook_script_uac_list_header_free(switchhook_script_uac_list_header_t *ptr);
+
+void switchhook_script_uac_option_body_free(switchhook_script_uac_option_body_t *ptr);
+
+void switchhook_script_uac_option_credentials_free(switchhook_script_uac_option_credentials_t *ptr);
+
+void switchhook_script_uac_request_free(switchhook_script_uac_request_t *ptr);
+
+void switchhook_script_uac_reply_free(switchhook_script_uac_reply_t *ptr);
+
+void switchhook_script_uac_reply_to_free(switchhook_script_uac_reply_to_t *ptr);
+
+void switchhook_script_uac_option_reply_to_free(switchhook_script_uac_option_reply_to_t *ptr);
+
+void switchhook_script_uac_result_u64_error_free(switchhook_script_uac_result_u64_error_t *ptr);
+
+void switchhook_script_uac_result_reply_error_free(switchhook_script_uac_result_reply_error_t *ptr);
 
 void exports_switchhook_script_request_route_result_outcome_string_free(exports_switchhook_script_request_route_result_outcome_string_t *ptr);
 

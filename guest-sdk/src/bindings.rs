@@ -9801,6 +9801,837 @@ pub mod switchhook {
                 }
             }
         }
+        /// Requests of the script's own: RFC 3261 section 8.1, Kamailio's `uac`. The host makes Via, Call-ID, CSeq, the From tag and Max-Forwards, finds
+        /// the next hop (RFC 3263), repeats the request while nothing comes, tries the next address where one fails, and can answer a challenge.
+        ///
+        /// Each request comes to one final reply; where none comes the host makes it: 408 after silence, 503 where nobody could be reached.
+        /// Provisional replies are not told. INVITE, ACK and CANCEL are `invalid`: nobody here would hold the call.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod uac {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Error = super::super::super::switchhook::script::types::Error;
+            pub type Header = super::super::super::switchhook::script::types::Header;
+            pub type Body = super::super::super::switchhook::script::types::Body;
+            /// For a digest challenge (401, 407): it is answered once, with the strongest algorithm that both sides have.
+            #[derive(Clone)]
+            pub struct Credentials {
+                pub user: _rt::String,
+                pub password: _rt::String,
+            }
+            impl ::core::fmt::Debug for Credentials {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Credentials")
+                        .field("user", &self.user)
+                        .field("password", &self.password)
+                        .finish()
+                }
+            }
+            /// A request.
+            #[derive(Clone)]
+            pub struct Request {
+                pub method: _rt::String,
+                /// The request URI.
+                pub uri: _rt::String,
+                /// A URI or `"Name" <URI>`; none means this host's own address. The tag is added where it has none.
+                pub from: ::core::option::Option<_rt::String>,
+                /// The same; none means the request URI.
+                pub to: ::core::option::Option<_rt::String>,
+                /// Further header fields, in order. Those that the host makes, and Content-Type and Content-Length, are `invalid`.
+                pub headers: _rt::Vec<Header>,
+                pub body: ::core::option::Option<Body>,
+                /// Where to send it, as a URI (`;transport=tcp` for TCP); none means the first Route header, else the request URI.
+                pub next_hop: ::core::option::Option<_rt::String>,
+                /// The listener to send from, as `192.0.2.1:5060`; none means the one that fits best.
+                pub local: ::core::option::Option<_rt::String>,
+                /// How long to wait for a final reply, in milliseconds, at most 180000; 0 means the config's Timer F.
+                pub timeout: u32,
+                pub credentials: ::core::option::Option<Credentials>,
+            }
+            impl ::core::fmt::Debug for Request {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Request")
+                        .field("method", &self.method)
+                        .field("uri", &self.uri)
+                        .field("from", &self.from)
+                        .field("to", &self.to)
+                        .field("headers", &self.headers)
+                        .field("body", &self.body)
+                        .field("next-hop", &self.next_hop)
+                        .field("local", &self.local)
+                        .field("timeout", &self.timeout)
+                        .field("credentials", &self.credentials)
+                        .finish()
+                }
+            }
+            /// A final reply.
+            #[derive(Clone)]
+            pub struct Reply {
+                /// 200 to 699.
+                pub status: u16,
+                pub reason: _rt::String,
+                /// All header fields, in order.
+                pub headers: _rt::Vec<Header>,
+                pub body: ::core::option::Option<Body>,
+                /// Whether the host made it, because none came.
+                pub made_here: bool,
+            }
+            impl ::core::fmt::Debug for Reply {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Reply")
+                        .field("status", &self.status)
+                        .field("reason", &self.reason)
+                        .field("headers", &self.headers)
+                        .field("body", &self.body)
+                        .field("made-here", &self.made_here)
+                        .finish()
+                }
+            }
+            /// Where the reply of a request goes.
+            #[derive(Clone)]
+            pub struct ReplyTo {
+                /// The `uac-route` of this script.
+                pub route: _rt::String,
+                /// Handed to the route as it is: what the request was about.
+                pub context: _rt::String,
+            }
+            impl ::core::fmt::Debug for ReplyTo {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("ReplyTo")
+                        .field("route", &self.route)
+                        .field("context", &self.context)
+                        .finish()
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sends a request and goes on; gives its number. The reply comes to the route where one is named, and else is not told.
+            /// `uac_req_send`. `not-found` where the script has no such route, `limit` where too many requests are under way.
+            #[allow(async_fn_in_trait)]
+            pub fn send(
+                request: &Request,
+                to: ::core::option::Option<&ReplyTo>,
+            ) -> ::core::result::Result<u64, Error> {
+                unsafe {
+                    #[repr(align(8))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 34 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 34
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    let Request {
+                        method: method1,
+                        uri: uri1,
+                        from: from1,
+                        to: to1,
+                        headers: headers1,
+                        body: body1,
+                        next_hop: next_hop1,
+                        local: local1,
+                        timeout: timeout1,
+                        credentials: credentials1,
+                    } = request;
+                    let vec2 = method1;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len2;
+                    *ptr0.add(0).cast::<*mut u8>() = ptr2.cast_mut();
+                    let vec3 = uri1;
+                    let ptr3 = vec3.as_ptr().cast::<u8>();
+                    let len3 = vec3.len();
+                    *ptr0.add(3 * ::core::mem::size_of::<*const u8>()).cast::<usize>() = len3;
+                    *ptr0
+                        .add(2 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = ptr3.cast_mut();
+                    match from1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec4 = e;
+                            let ptr4 = vec4.as_ptr().cast::<u8>();
+                            let len4 = vec4.len();
+                            *ptr0
+                                .add(6 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len4;
+                            *ptr0
+                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr4.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match to1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(7 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec5 = e;
+                            let ptr5 = vec5.as_ptr().cast::<u8>();
+                            let len5 = vec5.len();
+                            *ptr0
+                                .add(9 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len5;
+                            *ptr0
+                                .add(8 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr5.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(7 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    let vec9 = headers1;
+                    let len9 = vec9.len();
+                    let layout9 = _rt::alloc::Layout::from_size_align(
+                            vec9.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result9, _cleanup9) = wit_bindgen::rt::Cleanup::new(layout9);
+                    for (i, e) in vec9.into_iter().enumerate() {
+                        let base = result9
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let super::super::super::switchhook::script::types::Header {
+                                name: name6,
+                                value: value6,
+                            } = e;
+                            let vec7 = name6;
+                            let ptr7 = vec7.as_ptr().cast::<u8>();
+                            let len7 = vec7.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len7;
+                            *base.add(0).cast::<*mut u8>() = ptr7.cast_mut();
+                            let vec8 = value6;
+                            let ptr8 = vec8.as_ptr().cast::<u8>();
+                            let len8 = vec8.len();
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len8;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr8.cast_mut();
+                        }
+                    }
+                    *ptr0
+                        .add(11 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>() = len9;
+                    *ptr0
+                        .add(10 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = result9;
+                    match body1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let super::super::super::switchhook::script::types::Body {
+                                content_type: content_type10,
+                                content: content10,
+                            } = e;
+                            let vec11 = content_type10;
+                            let ptr11 = vec11.as_ptr().cast::<u8>();
+                            let len11 = vec11.len();
+                            *ptr0
+                                .add(14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len11;
+                            *ptr0
+                                .add(13 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr11.cast_mut();
+                            let vec12 = content10;
+                            let ptr12 = vec12.as_ptr().cast::<u8>();
+                            let len12 = vec12.len();
+                            *ptr0
+                                .add(16 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len12;
+                            *ptr0
+                                .add(15 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr12.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match next_hop1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(17 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec13 = e;
+                            let ptr13 = vec13.as_ptr().cast::<u8>();
+                            let len13 = vec13.len();
+                            *ptr0
+                                .add(19 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len13;
+                            *ptr0
+                                .add(18 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr13.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(17 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match local1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(20 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec14 = e;
+                            let ptr14 = vec14.as_ptr().cast::<u8>();
+                            let len14 = vec14.len();
+                            *ptr0
+                                .add(22 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len14;
+                            *ptr0
+                                .add(21 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr14.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(20 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    *ptr0.add(23 * ::core::mem::size_of::<*const u8>()).cast::<i32>() = _rt::as_i32(
+                        timeout1,
+                    );
+                    match credentials1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(24 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let Credentials { user: user15, password: password15 } = e;
+                            let vec16 = user15;
+                            let ptr16 = vec16.as_ptr().cast::<u8>();
+                            let len16 = vec16.len();
+                            *ptr0
+                                .add(26 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len16;
+                            *ptr0
+                                .add(25 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr16.cast_mut();
+                            let vec17 = password15;
+                            let ptr17 = vec17.as_ptr().cast::<u8>();
+                            let len17 = vec17.len();
+                            *ptr0
+                                .add(28 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len17;
+                            *ptr0
+                                .add(27 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr17.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(24 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match to {
+                        Some(e) => {
+                            *ptr0
+                                .add(29 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let ReplyTo { route: route18, context: context18 } = e;
+                            let vec19 = route18;
+                            let ptr19 = vec19.as_ptr().cast::<u8>();
+                            let len19 = vec19.len();
+                            *ptr0
+                                .add(31 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len19;
+                            *ptr0
+                                .add(30 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr19.cast_mut();
+                            let vec20 = context18;
+                            let ptr20 = vec20.as_ptr().cast::<u8>();
+                            let len20 = vec20.len();
+                            *ptr0
+                                .add(33 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len20;
+                            *ptr0
+                                .add(32 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr20.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(29 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    let ptr21 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/uac@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "send"]
+                        fn wit_import22(_: *mut u8, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import22(_: *mut u8, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import22(ptr0, ptr21);
+                    let l23 = i32::from(*ptr21.add(0).cast::<u8>());
+                    let result29 = match l23 {
+                        0 => {
+                            let e = {
+                                let l24 = *ptr21.add(8).cast::<i64>();
+                                l24 as u64
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l25 = i32::from(*ptr21.add(8).cast::<u8>());
+                                let l26 = *ptr21
+                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l27 = *ptr21
+                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len28 = l27;
+                                let bytes28 = _rt::Vec::from_raw_parts(
+                                    l26.cast(),
+                                    len28,
+                                    len28,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l25 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes28),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result29
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sends a request and waits for its final reply; only this event waits. `not-here` in `init`.
+            #[allow(async_fn_in_trait)]
+            pub fn ask(request: &Request) -> ::core::result::Result<Reply, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 29 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 29
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    let Request {
+                        method: method1,
+                        uri: uri1,
+                        from: from1,
+                        to: to1,
+                        headers: headers1,
+                        body: body1,
+                        next_hop: next_hop1,
+                        local: local1,
+                        timeout: timeout1,
+                        credentials: credentials1,
+                    } = request;
+                    let vec2 = method1;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<usize>() = len2;
+                    *ptr0.add(0).cast::<*mut u8>() = ptr2.cast_mut();
+                    let vec3 = uri1;
+                    let ptr3 = vec3.as_ptr().cast::<u8>();
+                    let len3 = vec3.len();
+                    *ptr0.add(3 * ::core::mem::size_of::<*const u8>()).cast::<usize>() = len3;
+                    *ptr0
+                        .add(2 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = ptr3.cast_mut();
+                    match from1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec4 = e;
+                            let ptr4 = vec4.as_ptr().cast::<u8>();
+                            let len4 = vec4.len();
+                            *ptr0
+                                .add(6 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len4;
+                            *ptr0
+                                .add(5 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr4.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(4 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match to1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(7 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec5 = e;
+                            let ptr5 = vec5.as_ptr().cast::<u8>();
+                            let len5 = vec5.len();
+                            *ptr0
+                                .add(9 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len5;
+                            *ptr0
+                                .add(8 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr5.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(7 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    let vec9 = headers1;
+                    let len9 = vec9.len();
+                    let layout9 = _rt::alloc::Layout::from_size_align(
+                            vec9.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                            ::core::mem::size_of::<*const u8>(),
+                        )
+                        .unwrap();
+                    let (result9, _cleanup9) = wit_bindgen::rt::Cleanup::new(layout9);
+                    for (i, e) in vec9.into_iter().enumerate() {
+                        let base = result9
+                            .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                        {
+                            let super::super::super::switchhook::script::types::Header {
+                                name: name6,
+                                value: value6,
+                            } = e;
+                            let vec7 = name6;
+                            let ptr7 = vec7.as_ptr().cast::<u8>();
+                            let len7 = vec7.len();
+                            *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len7;
+                            *base.add(0).cast::<*mut u8>() = ptr7.cast_mut();
+                            let vec8 = value6;
+                            let ptr8 = vec8.as_ptr().cast::<u8>();
+                            let len8 = vec8.len();
+                            *base
+                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len8;
+                            *base
+                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr8.cast_mut();
+                        }
+                    }
+                    *ptr0
+                        .add(11 * ::core::mem::size_of::<*const u8>())
+                        .cast::<usize>() = len9;
+                    *ptr0
+                        .add(10 * ::core::mem::size_of::<*const u8>())
+                        .cast::<*mut u8>() = result9;
+                    match body1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let super::super::super::switchhook::script::types::Body {
+                                content_type: content_type10,
+                                content: content10,
+                            } = e;
+                            let vec11 = content_type10;
+                            let ptr11 = vec11.as_ptr().cast::<u8>();
+                            let len11 = vec11.len();
+                            *ptr0
+                                .add(14 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len11;
+                            *ptr0
+                                .add(13 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr11.cast_mut();
+                            let vec12 = content10;
+                            let ptr12 = vec12.as_ptr().cast::<u8>();
+                            let len12 = vec12.len();
+                            *ptr0
+                                .add(16 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len12;
+                            *ptr0
+                                .add(15 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr12.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(12 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match next_hop1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(17 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec13 = e;
+                            let ptr13 = vec13.as_ptr().cast::<u8>();
+                            let len13 = vec13.len();
+                            *ptr0
+                                .add(19 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len13;
+                            *ptr0
+                                .add(18 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr13.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(17 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    match local1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(20 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let vec14 = e;
+                            let ptr14 = vec14.as_ptr().cast::<u8>();
+                            let len14 = vec14.len();
+                            *ptr0
+                                .add(22 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len14;
+                            *ptr0
+                                .add(21 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr14.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(20 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    *ptr0.add(23 * ::core::mem::size_of::<*const u8>()).cast::<i32>() = _rt::as_i32(
+                        timeout1,
+                    );
+                    match credentials1 {
+                        Some(e) => {
+                            *ptr0
+                                .add(24 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (1i32) as u8;
+                            let Credentials { user: user15, password: password15 } = e;
+                            let vec16 = user15;
+                            let ptr16 = vec16.as_ptr().cast::<u8>();
+                            let len16 = vec16.len();
+                            *ptr0
+                                .add(26 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len16;
+                            *ptr0
+                                .add(25 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr16.cast_mut();
+                            let vec17 = password15;
+                            let ptr17 = vec17.as_ptr().cast::<u8>();
+                            let len17 = vec17.len();
+                            *ptr0
+                                .add(28 * ::core::mem::size_of::<*const u8>())
+                                .cast::<usize>() = len17;
+                            *ptr0
+                                .add(27 * ::core::mem::size_of::<*const u8>())
+                                .cast::<*mut u8>() = ptr17.cast_mut();
+                        }
+                        None => {
+                            *ptr0
+                                .add(24 * ::core::mem::size_of::<*const u8>())
+                                .cast::<u8>() = (0i32) as u8;
+                        }
+                    };
+                    let ptr18 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/uac@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "ask"]
+                        fn wit_import19(_: *mut u8, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import19(_: *mut u8, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import19(ptr0, ptr18);
+                    let l20 = i32::from(*ptr18.add(0).cast::<u8>());
+                    let result46 = match l20 {
+                        0 => {
+                            let e = {
+                                let l21 = i32::from(
+                                    *ptr18
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<u16>(),
+                                );
+                                let l22 = *ptr18
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l23 = *ptr18
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len24 = l23;
+                                let bytes24 = _rt::Vec::from_raw_parts(
+                                    l22.cast(),
+                                    len24,
+                                    len24,
+                                );
+                                let l25 = *ptr18
+                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l26 = *ptr18
+                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base33 = l25;
+                                let len33 = l26;
+                                let mut result33 = _rt::Vec::with_capacity(len33);
+                                for i in 0..len33 {
+                                    let base = base33
+                                        .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                    let e33 = {
+                                        let l27 = *base.add(0).cast::<*mut u8>();
+                                        let l28 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len29 = l28;
+                                        let bytes29 = _rt::Vec::from_raw_parts(
+                                            l27.cast(),
+                                            len29,
+                                            len29,
+                                        );
+                                        let l30 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l31 = *base
+                                            .add(3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len32 = l31;
+                                        let bytes32 = _rt::Vec::from_raw_parts(
+                                            l30.cast(),
+                                            len32,
+                                            len32,
+                                        );
+                                        super::super::super::switchhook::script::types::Header {
+                                            name: _rt::string_lift(bytes29),
+                                            value: _rt::string_lift(bytes32),
+                                        }
+                                    };
+                                    result33.push(e33);
+                                }
+                                _rt::cabi_dealloc(
+                                    base33,
+                                    len33 * (4 * ::core::mem::size_of::<*const u8>()),
+                                    ::core::mem::size_of::<*const u8>(),
+                                );
+                                let l34 = i32::from(
+                                    *ptr18
+                                        .add(6 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                let l41 = i32::from(
+                                    *ptr18
+                                        .add(11 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<u8>(),
+                                );
+                                Reply {
+                                    status: l21 as u16,
+                                    reason: _rt::string_lift(bytes24),
+                                    headers: result33,
+                                    body: match l34 {
+                                        0 => None,
+                                        1 => {
+                                            let e = {
+                                                let l35 = *ptr18
+                                                    .add(7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l36 = *ptr18
+                                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len37 = l36;
+                                                let bytes37 = _rt::Vec::from_raw_parts(
+                                                    l35.cast(),
+                                                    len37,
+                                                    len37,
+                                                );
+                                                let l38 = *ptr18
+                                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l39 = *ptr18
+                                                    .add(10 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                let len40 = l39;
+                                                super::super::super::switchhook::script::types::Body {
+                                                    content_type: _rt::string_lift(bytes37),
+                                                    content: <_ as From<
+                                                        _rt::Vec<_>,
+                                                    >>::from(_rt::Vec::from_raw_parts(l38.cast(), len40, len40)),
+                                                }
+                                            };
+                                            Some(e)
+                                        }
+                                        _ => _rt::invalid_enum_discriminant(),
+                                    },
+                                    made_here: _rt::bool_lift(l41 as u8),
+                                }
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l42 = i32::from(
+                                    *ptr18.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l43 = *ptr18
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l44 = *ptr18
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len45 = l44;
+                                let bytes45 = _rt::Vec::from_raw_parts(
+                                    l43.cast(),
+                                    len45,
+                                    len45,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l42 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes45),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result46
+                }
+            }
+        }
     }
 }
 #[rustfmt::skip]
@@ -9828,7 +10659,7 @@ pub mod exports {
                     RegistrarRoute,
                     /// `erlang-route.on-message`: the handler's name is that of the registered process.
                     ErlangRoute,
-                    /// `erlang-route.on-event`: the name is `node-up`, `node-down`, `node-busy`, `node-ready`, `exit` or `down`.
+                    /// `erlang-route.on-event`: the name is `node-up`, `node-down`, `exit` or `down`.
                     ErlangEvent,
                     /// `rpc-route`: the handler's name is the command's.
                     RpcRoute,
@@ -9838,6 +10669,8 @@ pub mod exports {
                     DmqEvent,
                     /// `dialog-route`: the name is `start`, `end`, `failed` or `timeout`.
                     DialogRoute,
+                    /// `uac-route`: the handler's name is the one that `uac.send` was given.
+                    UacRoute,
                 }
                 impl ::core::fmt::Debug for Family {
                     fn fmt(
@@ -9884,6 +10717,9 @@ pub mod exports {
                             Family::DialogRoute => {
                                 f.debug_tuple("Family::DialogRoute").finish()
                             }
+                            Family::UacRoute => {
+                                f.debug_tuple("Family::UacRoute").finish()
+                            }
                         }
                     }
                 }
@@ -9907,6 +10743,7 @@ pub mod exports {
                             10 => Family::DmqRoute,
                             11 => Family::DmqEvent,
                             12 => Family::DialogRoute,
+                            13 => Family::UacRoute,
                             _ => panic!("invalid enum discriminant"),
                         }
                     }
@@ -11440,10 +12277,6 @@ pub mod exports {
                     Exit(Exited),
                     /// A watched process ended.
                     Down(Down),
-                    /// A node reads less than it is sent: what is sent to it, and calls, are refused with `limit` until it is ready again.
-                    NodeBusy(_rt::String),
-                    /// A node that was busy has caught up.
-                    NodeReady(_rt::String),
                 }
                 impl ::core::fmt::Debug for Event {
                     fn fmt(
@@ -11462,12 +12295,6 @@ pub mod exports {
                             }
                             Event::Down(e) => {
                                 f.debug_tuple("Event::Down").field(e).finish()
-                            }
-                            Event::NodeBusy(e) => {
-                                f.debug_tuple("Event::NodeBusy").field(e).finish()
-                            }
-                            Event::NodeReady(e) => {
-                                f.debug_tuple("Event::NodeReady").field(e).finish()
                             }
                         }
                     }
@@ -11585,10 +12412,10 @@ pub mod exports {
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result13 = {
-                            let v12 = match arg0 {
+                        let result11 = {
+                            let v10 = match arg0 {
                                 0 => {
-                                    let e12 = {
+                                    let e10 = {
                                         let len0 = arg2;
                                         let bytes0 = _rt::Vec::from_raw_parts(
                                             arg1.cast(),
@@ -11597,10 +12424,10 @@ pub mod exports {
                                         );
                                         _rt::string_lift(bytes0)
                                     };
-                                    Event::NodeUp(e12)
+                                    Event::NodeUp(e10)
                                 }
                                 1 => {
-                                    let e12 = {
+                                    let e10 = {
                                         let len1 = arg2;
                                         let bytes1 = _rt::Vec::from_raw_parts(
                                             arg1.cast(),
@@ -11618,10 +12445,10 @@ pub mod exports {
                                             reason: _rt::string_lift(bytes2),
                                         }
                                     };
-                                    Event::NodeDown(e12)
+                                    Event::NodeDown(e10)
                                 }
                                 2 => {
-                                    let e12 = {
+                                    let e10 = {
                                         let len3 = arg2;
                                         let bytes3 = _rt::Vec::from_raw_parts(
                                             arg1.cast(),
@@ -11640,10 +12467,11 @@ pub mod exports {
                                             >>::from(_rt::Vec::from_raw_parts(arg5.cast(), len5, len5)),
                                         }
                                     };
-                                    Event::Exit(e12)
+                                    Event::Exit(e10)
                                 }
-                                3 => {
-                                    let e12 = {
+                                n => {
+                                    debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                    let e10 = {
                                         let len6 = arg2;
                                         let bytes6 = _rt::Vec::from_raw_parts(
                                             arg1.cast(),
@@ -11666,56 +12494,31 @@ pub mod exports {
                                             >>::from(_rt::Vec::from_raw_parts(arg7.cast(), len9, len9)),
                                         }
                                     };
-                                    Event::Down(e12)
-                                }
-                                4 => {
-                                    let e12 = {
-                                        let len10 = arg2;
-                                        let bytes10 = _rt::Vec::from_raw_parts(
-                                            arg1.cast(),
-                                            len10,
-                                            len10,
-                                        );
-                                        _rt::string_lift(bytes10)
-                                    };
-                                    Event::NodeBusy(e12)
-                                }
-                                n => {
-                                    debug_assert_eq!(n, 5, "invalid enum discriminant");
-                                    let e12 = {
-                                        let len11 = arg2;
-                                        let bytes11 = _rt::Vec::from_raw_parts(
-                                            arg1.cast(),
-                                            len11,
-                                            len11,
-                                        );
-                                        _rt::string_lift(bytes11)
-                                    };
-                                    Event::NodeReady(e12)
+                                    Event::Down(e10)
                                 }
                             };
-                            T_::on_event(v12)
+                            T_::on_event(v10)
                         };
-                        let ptr14 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result13 {
+                        let ptr12 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result11 {
                             Ok(_) => {
-                                *ptr14.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr12.add(0).cast::<u8>() = (0i32) as u8;
                             }
                             Err(e) => {
-                                *ptr14.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec15 = (e.into_bytes()).into_boxed_slice();
-                                let ptr15 = vec15.as_ptr().cast::<u8>();
-                                let len15 = vec15.len();
-                                ::core::mem::forget(vec15);
-                                *ptr14
+                                *ptr12.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec13 = (e.into_bytes()).into_boxed_slice();
+                                let ptr13 = vec13.as_ptr().cast::<u8>();
+                                let len13 = vec13.len();
+                                ::core::mem::forget(vec13);
+                                *ptr12
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len15;
-                                *ptr14
+                                    .cast::<usize>() = len13;
+                                *ptr12
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr15.cast_mut();
+                                    .cast::<*mut u8>() = ptr13.cast_mut();
                             }
                         };
-                        ptr14
+                        ptr12
                     }
                 }
                 #[doc(hidden)]
@@ -12397,6 +13200,237 @@ pub mod exports {
                         * ::core::mem::size_of::<*const u8>()],
                 );
             }
+            /// `event_route[uac:reply]`: the final replies of requests that `uac.send` sent.
+            #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+            pub mod uac_route {
+                #[used]
+                #[doc(hidden)]
+                static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
+                use super::super::super::super::_rt;
+                pub type Reply = super::super::super::super::switchhook::script::uac::Reply;
+                /// The answer of a request.
+                #[derive(Clone)]
+                pub struct Answered {
+                    /// What `send` gave.
+                    pub number: u64,
+                    /// What `send` was given.
+                    pub context: _rt::String,
+                    pub reply: Reply,
+                }
+                impl ::core::fmt::Debug for Answered {
+                    fn fmt(
+                        &self,
+                        f: &mut ::core::fmt::Formatter<'_>,
+                    ) -> ::core::fmt::Result {
+                        f.debug_struct("Answered")
+                            .field("number", &self.number)
+                            .field("context", &self.context)
+                            .field("reply", &self.reply)
+                            .finish()
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case, unused_unsafe)]
+                pub unsafe fn _export_on_reply_cabi<T_: Guest>(
+                    arg0: *mut u8,
+                    arg1: usize,
+                    arg2: i64,
+                    arg3: *mut u8,
+                    arg4: usize,
+                    arg5: i32,
+                    arg6: *mut u8,
+                    arg7: usize,
+                    arg8: *mut u8,
+                    arg9: usize,
+                    arg10: i32,
+                    arg11: *mut u8,
+                    arg12: usize,
+                    arg13: *mut u8,
+                    arg14: usize,
+                    arg15: i32,
+                ) -> *mut u8 {
+                    unsafe {
+                        #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
+                        let result12 = {
+                            let len0 = arg1;
+                            let bytes0 = _rt::Vec::from_raw_parts(
+                                arg0.cast(),
+                                len0,
+                                len0,
+                            );
+                            let len1 = arg4;
+                            let bytes1 = _rt::Vec::from_raw_parts(
+                                arg3.cast(),
+                                len1,
+                                len1,
+                            );
+                            let len2 = arg7;
+                            let bytes2 = _rt::Vec::from_raw_parts(
+                                arg6.cast(),
+                                len2,
+                                len2,
+                            );
+                            let base9 = arg8;
+                            let len9 = arg9;
+                            let mut result9 = _rt::Vec::with_capacity(len9);
+                            for i in 0..len9 {
+                                let base = base9
+                                    .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                let e9 = {
+                                    let l3 = *base.add(0).cast::<*mut u8>();
+                                    let l4 = *base
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len5 = l4;
+                                    let bytes5 = _rt::Vec::from_raw_parts(
+                                        l3.cast(),
+                                        len5,
+                                        len5,
+                                    );
+                                    let l6 = *base
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l7 = *base
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len8 = l7;
+                                    let bytes8 = _rt::Vec::from_raw_parts(
+                                        l6.cast(),
+                                        len8,
+                                        len8,
+                                    );
+                                    super::super::super::super::switchhook::script::types::Header {
+                                        name: _rt::string_lift(bytes5),
+                                        value: _rt::string_lift(bytes8),
+                                    }
+                                };
+                                result9.push(e9);
+                            }
+                            _rt::cabi_dealloc(
+                                base9,
+                                len9 * (4 * ::core::mem::size_of::<*const u8>()),
+                                ::core::mem::size_of::<*const u8>(),
+                            );
+                            T_::on_reply(
+                                _rt::string_lift(bytes0),
+                                Answered {
+                                    number: arg2 as u64,
+                                    context: _rt::string_lift(bytes1),
+                                    reply: super::super::super::super::switchhook::script::uac::Reply {
+                                        status: arg5 as u16,
+                                        reason: _rt::string_lift(bytes2),
+                                        headers: result9,
+                                        body: match arg10 {
+                                            0 => None,
+                                            1 => {
+                                                let e = {
+                                                    let len10 = arg12;
+                                                    let bytes10 = _rt::Vec::from_raw_parts(
+                                                        arg11.cast(),
+                                                        len10,
+                                                        len10,
+                                                    );
+                                                    let len11 = arg14;
+                                                    super::super::super::super::switchhook::script::types::Body {
+                                                        content_type: _rt::string_lift(bytes10),
+                                                        content: <_ as From<
+                                                            _rt::Vec<_>,
+                                                        >>::from(
+                                                            _rt::Vec::from_raw_parts(arg13.cast(), len11, len11),
+                                                        ),
+                                                    }
+                                                };
+                                                Some(e)
+                                            }
+                                            _ => _rt::invalid_enum_discriminant(),
+                                        },
+                                        made_here: _rt::bool_lift(arg15 as u8),
+                                    },
+                                },
+                            )
+                        };
+                        let ptr13 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result12 {
+                            Ok(_) => {
+                                *ptr13.add(0).cast::<u8>() = (0i32) as u8;
+                            }
+                            Err(e) => {
+                                *ptr13.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec14 = (e.into_bytes()).into_boxed_slice();
+                                let ptr14 = vec14.as_ptr().cast::<u8>();
+                                let len14 = vec14.len();
+                                ::core::mem::forget(vec14);
+                                *ptr13
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len14;
+                                *ptr13
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = ptr14.cast_mut();
+                            }
+                        };
+                        ptr13
+                    }
+                }
+                #[doc(hidden)]
+                #[allow(non_snake_case)]
+                pub unsafe fn __post_return_on_reply<T_: Guest>(arg0: *mut u8) {
+                    unsafe {
+                        let l0 = i32::from(*arg0.add(0).cast::<u8>());
+                        match l0 {
+                            0 => {}
+                            _ => {
+                                let l1 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l2 = *arg0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                _rt::cabi_dealloc(l1, l2, 1);
+                            }
+                        }
+                    }
+                }
+                pub trait Guest {
+                    /// An error text is logged.
+                    #[allow(async_fn_in_trait)]
+                    fn on_reply(
+                        name: _rt::String,
+                        answered: Answered,
+                    ) -> ::core::result::Result<(), _rt::String>;
+                }
+                #[doc(hidden)]
+                #[macro_export]
+                macro_rules! __export_switchhook_script_uac_route_0_1_0_cabi {
+                    ($ty:ident with_types_in $($path_to_types:tt)*) => {
+                        const _ : () = { #[unsafe (export_name =
+                        "switchhook:script/uac-route@0.1.0#on-reply")] unsafe extern "C"
+                        fn export_on_reply(arg0 : * mut u8, arg1 : usize, arg2 : i64,
+                        arg3 : * mut u8, arg4 : usize, arg5 : i32, arg6 : * mut u8, arg7
+                        : usize, arg8 : * mut u8, arg9 : usize, arg10 : i32, arg11 : *
+                        mut u8, arg12 : usize, arg13 : * mut u8, arg14 : usize, arg15 :
+                        i32,) -> * mut u8 { unsafe { $($path_to_types)*::
+                        _export_on_reply_cabi::<$ty > (arg0, arg1, arg2, arg3, arg4,
+                        arg5, arg6, arg7, arg8, arg9, arg10, arg11, arg12, arg13, arg14,
+                        arg15) } } #[unsafe (export_name =
+                        "cabi_post_switchhook:script/uac-route@0.1.0#on-reply")] unsafe
+                        extern "C" fn _post_return_on_reply(arg0 : * mut u8,) { unsafe {
+                        $($path_to_types)*:: __post_return_on_reply::<$ty > (arg0) } } };
+                    };
+                }
+                #[doc(hidden)]
+                pub use __export_switchhook_script_uac_route_0_1_0_cabi;
+                #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                struct _RetArea(
+                    [::core::mem::MaybeUninit<
+                        u8,
+                    >; 3 * ::core::mem::size_of::<*const u8>()],
+                );
+                static mut _RET_AREA: _RetArea = _RetArea(
+                    [::core::mem::MaybeUninit::uninit(); 3
+                        * ::core::mem::size_of::<*const u8>()],
+                );
+            }
         }
     }
 }
@@ -12605,13 +13639,16 @@ macro_rules! __export_script_impl {
         $($path_to_types_root)*::
         exports::switchhook::script::dmq_route::__export_switchhook_script_dmq_route_0_1_0_cabi!($ty
         with_types_in $($path_to_types_root)*:: exports::switchhook::script::dmq_route);
+        $($path_to_types_root)*::
+        exports::switchhook::script::uac_route::__export_switchhook_script_uac_route_0_1_0_cabi!($ty
+        with_types_in $($path_to_types_root)*:: exports::switchhook::script::uac_route);
         const _ : () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe
         (link_section =
         "component-type:wit-bindgen:0.61.1:switchhook:script@0.1.0:script:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 7277] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 7784] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xf07\x01A\x02\x01A@\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xeb;\x01A\x02\x01AE\x01\
 B\x06\x01m\x05\x05error\x04warn\x04info\x05debug\x05trace\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05leve\
 l\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x1bswitchhook:script/log@0.1.0\x05\0\x01\
@@ -12739,55 +13776,67 @@ j\x01\x08\x01\x01\x01@\0\0\x09\x04\0\x05nodes\x01\x0a\x01j\x01s\x01\x01\x01@\0\0
 de\x01\x0e\x01j\x01w\x01\x01\x01@\x03\x02tos\x07channels\x07message\x03\0\x0f\x04\
 \0\x04send\x01\x10\x01@\x02\x07channels\x07message\x03\0\x0f\x04\0\x09broadcast\x01\
 \x11\x01j\x01y\x01\x01\x01@\x01\x0efrom-nodes-too\x7f\0\x12\x04\0\x09replicate\x01\
-\x13\x03\0\x1bswitchhook:script/dmq@0.1.0\x05\x14\x01B\x0f\x01m\x0d\x0drequest-r\
-oute\x0breply-route\x0consend-route\x0cbranch-route\x0donreply-route\x0dfailure-\
-route\x0fregistrar-route\x0cerlang-route\x0cerlang-event\x09rpc-route\x09dmq-rou\
-te\x09dmq-event\x0cdialog-route\x04\0\x06family\x03\0\0\x01r\x02\x06family\x01\x04\
-names\x04\0\x07handler\x03\0\x02\x01p\x03\x01j\x01\x04\x01s\x01@\x01\x06configs\0\
-\x05\x04\0\x04init\x01\x06\x01p}\x01k\x07\x01@\0\0\x08\x04\0\x0cexport-state\x01\
-\x09\x01j\0\x01s\x01@\x01\x05state\x07\0\x0a\x04\0\x0cimport-state\x01\x0b\x04\0\
-!switchhook:script/lifecycle@0.1.0\x05\x15\x02\x03\0\x01\x07outcome\x01B\x05\x02\
-\x03\x02\x01\x16\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\x04\0\x0a\
-on-request\x01\x03\x04\0%switchhook:script/request-route@0.1.0\x05\x17\x01B\x05\x02\
-\x03\x02\x01\x16\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\x04\0\x08\
-on-reply\x01\x03\x04\0#switchhook:script/reply-route@0.1.0\x05\x18\x01B\x05\x02\x03\
-\x02\x01\x16\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\x04\0\x07on\
--send\x01\x03\x04\0$switchhook:script/onsend-route@0.1.0\x05\x19\x01B\x05\x02\x03\
-\x02\x01\x16\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\x01\x04names\0\x02\x04\
-\0\x09on-branch\x01\x03\x04\0$switchhook:script/branch-route@0.1.0\x05\x1a\x01B\x05\
-\x02\x03\x02\x01\x16\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\x01\x04name\
-s\0\x02\x04\0\x08on-reply\x01\x03\x04\0%switchhook:script/onreply-route@0.1.0\x05\
-\x1b\x01B\x05\x02\x03\x02\x01\x16\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01\
-@\x01\x04names\0\x02\x04\0\x0aon-failure\x01\x03\x04\0%switchhook:script/failure\
--route@0.1.0\x05\x1c\x02\x03\0\x08\x07binding\x01B\x05\x02\x03\x02\x01\x1d\x04\0\
-\x07binding\x03\0\0\x01j\0\x01s\x01@\x01\x07contact\x01\0\x02\x04\0\x0aon-expire\
-d\x01\x03\x04\0'switchhook:script/registrar-route@0.1.0\x05\x1e\x02\x03\0\x0a\x04\
-info\x01B\x07\x02\x03\x02\x01\x1f\x04\0\x04info\x03\0\0\x01m\x04\x05start\x03end\
-\x06failed\x07timeout\x04\0\x05event\x03\0\x02\x01j\0\x01s\x01@\x02\x05event\x03\
-\x06dialog\x01\0\x04\x04\0\x08on-event\x01\x05\x04\0$switchhook:script/dialog-ro\
-ute@0.1.0\x05\x20\x02\x03\0\x0c\x04term\x01B\x17\x02\x03\x02\x01\x16\x04\0\x07ou\
-tcome\x03\0\0\x02\x03\x02\x01!\x04\0\x04term\x03\0\x02\x01m\x03\x04info\x04call\x04\
-cast\x04\0\x04kind\x03\0\x04\x01k\x03\x01r\x04\x04kind\x05\x06sender\x06\x04node\
-s\x07content\x03\x04\0\x07message\x03\0\x07\x01r\x02\x04nodes\x06reasons\x04\0\x04\
-lost\x03\0\x09\x01r\x03\x07processs\x06sender\x03\x06reason\x03\x04\0\x06exited\x03\
-\0\x0b\x01r\x04\x07processs\x09reference\x03\x07subject\x03\x06reason\x03\x04\0\x04\
-down\x03\0\x0d\x01q\x06\x07node-up\x01s\0\x09node-down\x01\x0a\0\x04exit\x01\x0c\
-\0\x04down\x01\x0e\0\x09node-busy\x01s\0\x0anode-ready\x01s\0\x04\0\x05event\x03\
-\0\x0f\x01j\x01\x01\x01s\x01@\x02\x04names\x07message\x08\0\x11\x04\0\x0aon-mess\
-age\x01\x12\x01j\0\x01s\x01@\x01\x05event\x10\0\x13\x04\0\x08on-event\x01\x14\x04\
-\0$switchhook:script/erlang-route@0.1.0\x05\"\x01B\x05\x01r\x02\x04code{\x07mess\
-ages\x04\0\x05fault\x03\0\0\x01j\x01s\x01\x01\x01@\x02\x04names\x06paramss\0\x02\
-\x04\0\x0aon-command\x01\x03\x04\0!switchhook:script/rpc-route@0.1.0\x05#\x01B\x11\
-\x02\x03\x02\x01\x0b\x04\0\x04body\x03\0\0\x01r\x03\x07channels\x06senders\x07co\
-ntent\x01\x04\0\x07message\x03\0\x02\x01k\x01\x01r\x03\x06status{\x06reasons\x04\
-body\x04\x04\0\x06answer\x03\0\x05\x01r\x03\x06numberw\x04nodes\x06status{\x04\0\
-\x08answered\x03\0\x07\x01q\x04\x07peer-up\x01s\0\x0dpeer-disabled\x01s\0\x09pee\
-r-down\x01s\0\x08answered\x01\x08\0\x04\0\x05event\x03\0\x09\x01j\x01\x06\x01s\x01\
-@\x01\x07message\x03\0\x0b\x04\0\x0aon-message\x01\x0c\x01j\0\x01s\x01@\x01\x05e\
-vent\x0a\0\x0d\x04\0\x08on-event\x01\x0e\x04\0!switchhook:script/dmq-route@0.1.0\
-\x05$\x04\0\x1eswitchhook:script/script@0.1.0\x04\0\x0b\x0c\x01\0\x06script\x03\0\
-\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.258.3\x10wit-bi\
-ndgen-rust\x060.61.1";
+\x13\x03\0\x1bswitchhook:script/dmq@0.1.0\x05\x14\x01B\x19\x02\x03\x02\x01\x02\x04\
+\0\x05error\x03\0\0\x02\x03\x02\x01\x06\x04\0\x06header\x03\0\x02\x02\x03\x02\x01\
+\x0b\x04\0\x04body\x03\0\x04\x01r\x02\x04users\x08passwords\x04\0\x0bcredentials\
+\x03\0\x06\x01ks\x01p\x03\x01k\x05\x01k\x07\x01r\x0a\x06methods\x03uris\x04from\x08\
+\x02to\x08\x07headers\x09\x04body\x0a\x08next-hop\x08\x05local\x08\x07timeouty\x0b\
+credentials\x0b\x04\0\x07request\x03\0\x0c\x01r\x05\x06status{\x06reasons\x07hea\
+ders\x09\x04body\x0a\x09made-here\x7f\x04\0\x05reply\x03\0\x0e\x01r\x02\x05route\
+s\x07contexts\x04\0\x08reply-to\x03\0\x10\x01k\x11\x01j\x01w\x01\x01\x01@\x02\x07\
+request\x0d\x02to\x12\0\x13\x04\0\x04send\x01\x14\x01j\x01\x0f\x01\x01\x01@\x01\x07\
+request\x0d\0\x15\x04\0\x03ask\x01\x16\x03\0\x1bswitchhook:script/uac@0.1.0\x05\x15\
+\x01B\x0f\x01m\x0e\x0drequest-route\x0breply-route\x0consend-route\x0cbranch-rou\
+te\x0donreply-route\x0dfailure-route\x0fregistrar-route\x0cerlang-route\x0cerlan\
+g-event\x09rpc-route\x09dmq-route\x09dmq-event\x0cdialog-route\x09uac-route\x04\0\
+\x06family\x03\0\0\x01r\x02\x06family\x01\x04names\x04\0\x07handler\x03\0\x02\x01\
+p\x03\x01j\x01\x04\x01s\x01@\x01\x06configs\0\x05\x04\0\x04init\x01\x06\x01p}\x01\
+k\x07\x01@\0\0\x08\x04\0\x0cexport-state\x01\x09\x01j\0\x01s\x01@\x01\x05state\x07\
+\0\x0a\x04\0\x0cimport-state\x01\x0b\x04\0!switchhook:script/lifecycle@0.1.0\x05\
+\x16\x02\x03\0\x01\x07outcome\x01B\x05\x02\x03\x02\x01\x17\x04\0\x07outcome\x03\0\
+\0\x01j\x01\x01\x01s\x01@\0\0\x02\x04\0\x0aon-request\x01\x03\x04\0%switchhook:s\
+cript/request-route@0.1.0\x05\x18\x01B\x05\x02\x03\x02\x01\x17\x04\0\x07outcome\x03\
+\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\x04\0\x08on-reply\x01\x03\x04\0#switchhook:s\
+cript/reply-route@0.1.0\x05\x19\x01B\x05\x02\x03\x02\x01\x17\x04\0\x07outcome\x03\
+\0\0\x01j\x01\x01\x01s\x01@\0\0\x02\x04\0\x07on-send\x01\x03\x04\0$switchhook:sc\
+ript/onsend-route@0.1.0\x05\x1a\x01B\x05\x02\x03\x02\x01\x17\x04\0\x07outcome\x03\
+\0\0\x01j\x01\x01\x01s\x01@\x01\x04names\0\x02\x04\0\x09on-branch\x01\x03\x04\0$\
+switchhook:script/branch-route@0.1.0\x05\x1b\x01B\x05\x02\x03\x02\x01\x17\x04\0\x07\
+outcome\x03\0\0\x01j\x01\x01\x01s\x01@\x01\x04names\0\x02\x04\0\x08on-reply\x01\x03\
+\x04\0%switchhook:script/onreply-route@0.1.0\x05\x1c\x01B\x05\x02\x03\x02\x01\x17\
+\x04\0\x07outcome\x03\0\0\x01j\x01\x01\x01s\x01@\x01\x04names\0\x02\x04\0\x0aon-\
+failure\x01\x03\x04\0%switchhook:script/failure-route@0.1.0\x05\x1d\x02\x03\0\x08\
+\x07binding\x01B\x05\x02\x03\x02\x01\x1e\x04\0\x07binding\x03\0\0\x01j\0\x01s\x01\
+@\x01\x07contact\x01\0\x02\x04\0\x0aon-expired\x01\x03\x04\0'switchhook:script/r\
+egistrar-route@0.1.0\x05\x1f\x02\x03\0\x0a\x04info\x01B\x07\x02\x03\x02\x01\x20\x04\
+\0\x04info\x03\0\0\x01m\x04\x05start\x03end\x06failed\x07timeout\x04\0\x05event\x03\
+\0\x02\x01j\0\x01s\x01@\x02\x05event\x03\x06dialog\x01\0\x04\x04\0\x08on-event\x01\
+\x05\x04\0$switchhook:script/dialog-route@0.1.0\x05!\x02\x03\0\x0c\x04term\x01B\x17\
+\x02\x03\x02\x01\x17\x04\0\x07outcome\x03\0\0\x02\x03\x02\x01\"\x04\0\x04term\x03\
+\0\x02\x01m\x03\x04info\x04call\x04cast\x04\0\x04kind\x03\0\x04\x01k\x03\x01r\x04\
+\x04kind\x05\x06sender\x06\x04nodes\x07content\x03\x04\0\x07message\x03\0\x07\x01\
+r\x02\x04nodes\x06reasons\x04\0\x04lost\x03\0\x09\x01r\x03\x07processs\x06sender\
+\x03\x06reason\x03\x04\0\x06exited\x03\0\x0b\x01r\x04\x07processs\x09reference\x03\
+\x07subject\x03\x06reason\x03\x04\0\x04down\x03\0\x0d\x01q\x04\x07node-up\x01s\0\
+\x09node-down\x01\x0a\0\x04exit\x01\x0c\0\x04down\x01\x0e\0\x04\0\x05event\x03\0\
+\x0f\x01j\x01\x01\x01s\x01@\x02\x04names\x07message\x08\0\x11\x04\0\x0aon-messag\
+e\x01\x12\x01j\0\x01s\x01@\x01\x05event\x10\0\x13\x04\0\x08on-event\x01\x14\x04\0\
+$switchhook:script/erlang-route@0.1.0\x05#\x01B\x05\x01r\x02\x04code{\x07message\
+s\x04\0\x05fault\x03\0\0\x01j\x01s\x01\x01\x01@\x02\x04names\x06paramss\0\x02\x04\
+\0\x0aon-command\x01\x03\x04\0!switchhook:script/rpc-route@0.1.0\x05$\x01B\x11\x02\
+\x03\x02\x01\x0b\x04\0\x04body\x03\0\0\x01r\x03\x07channels\x06senders\x07conten\
+t\x01\x04\0\x07message\x03\0\x02\x01k\x01\x01r\x03\x06status{\x06reasons\x04body\
+\x04\x04\0\x06answer\x03\0\x05\x01r\x03\x06numberw\x04nodes\x06status{\x04\0\x08\
+answered\x03\0\x07\x01q\x04\x07peer-up\x01s\0\x0dpeer-disabled\x01s\0\x09peer-do\
+wn\x01s\0\x08answered\x01\x08\0\x04\0\x05event\x03\0\x09\x01j\x01\x06\x01s\x01@\x01\
+\x07message\x03\0\x0b\x04\0\x0aon-message\x01\x0c\x01j\0\x01s\x01@\x01\x05event\x0a\
+\0\x0d\x04\0\x08on-event\x01\x0e\x04\0!switchhook:script/dmq-route@0.1.0\x05%\x02\
+\x03\0\x0f\x05reply\x01B\x07\x02\x03\x02\x01&\x04\0\x05reply\x03\0\0\x01r\x03\x06\
+numberw\x07contexts\x05reply\x01\x04\0\x08answered\x03\0\x02\x01j\0\x01s\x01@\x02\
+\x04names\x08answered\x03\0\x04\x04\0\x08on-reply\x01\x05\x04\0!switchhook:scrip\
+t/uac-route@0.1.0\x05'\x04\0\x1eswitchhook:script/script@0.1.0\x04\0\x0b\x0c\x01\
+\0\x06script\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
@@ -12800,8 +13849,8 @@ pub use __export_script_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 5339] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbe(\x01A\x02\x01A$\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 5716] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb7+\x01A\x02\x01A&\x01\
 B\x06\x01m\x05\x05error\x04warn\x04info\x05debug\x05trace\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05leve\
 l\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x1bswitchhook:script/log@0.1.0\x05\0\x01\
@@ -12929,10 +13978,19 @@ j\x01\x08\x01\x01\x01@\0\0\x09\x04\0\x05nodes\x01\x0a\x01j\x01s\x01\x01\x01@\0\0
 de\x01\x0e\x01j\x01w\x01\x01\x01@\x03\x02tos\x07channels\x07message\x03\0\x0f\x04\
 \0\x04send\x01\x10\x01@\x02\x07channels\x07message\x03\0\x0f\x04\0\x09broadcast\x01\
 \x11\x01j\x01y\x01\x01\x01@\x01\x0efrom-nodes-too\x7f\0\x12\x04\0\x09replicate\x01\
-\x13\x03\0\x1bswitchhook:script/dmq@0.1.0\x05\x14\x04\0>switchhook:script/script\
--with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\x01\0&script-with-all-of-its-e\
-xports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.258.3\x10wit-bindgen-rust\x060.61.1";
+\x13\x03\0\x1bswitchhook:script/dmq@0.1.0\x05\x14\x01B\x19\x02\x03\x02\x01\x02\x04\
+\0\x05error\x03\0\0\x02\x03\x02\x01\x06\x04\0\x06header\x03\0\x02\x02\x03\x02\x01\
+\x0b\x04\0\x04body\x03\0\x04\x01r\x02\x04users\x08passwords\x04\0\x0bcredentials\
+\x03\0\x06\x01ks\x01p\x03\x01k\x05\x01k\x07\x01r\x0a\x06methods\x03uris\x04from\x08\
+\x02to\x08\x07headers\x09\x04body\x0a\x08next-hop\x08\x05local\x08\x07timeouty\x0b\
+credentials\x0b\x04\0\x07request\x03\0\x0c\x01r\x05\x06status{\x06reasons\x07hea\
+ders\x09\x04body\x0a\x09made-here\x7f\x04\0\x05reply\x03\0\x0e\x01r\x02\x05route\
+s\x07contexts\x04\0\x08reply-to\x03\0\x10\x01k\x11\x01j\x01w\x01\x01\x01@\x02\x07\
+request\x0d\x02to\x12\0\x13\x04\0\x04send\x01\x14\x01j\x01\x0f\x01\x01\x01@\x01\x07\
+request\x0d\0\x15\x04\0\x03ask\x01\x16\x03\0\x1bswitchhook:script/uac@0.1.0\x05\x15\
+\x04\0>switchhook:script/script-with-all-of-its-exports-removed@0.1.0\x04\0\x0b,\
+\x01\0&script-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cpro\
+cessed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -5,11 +5,13 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::testkit::imports::{
-    auth, dialog, dmq, erlang, htable, log, registrar, reply, request, rpc, rr, tm, transport, vars,
+    auth, dialog, dmq, erlang, htable, log, registrar, reply, request, rpc, rr, tm, transport, uac,
+    vars,
 };
 
 pub(crate) use crate::bindings::switchhook::script::types;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use crate::bindings::switchhook::script::{
-    auth, dialog, dmq, erlang, htable, log, registrar, reply, request, rpc, rr, tm, transport, vars,
+    auth, dialog, dmq, erlang, htable, log, registrar, reply, request, rpc, rr, tm, transport, uac,
+    vars,
 };

@@ -72,6 +72,7 @@
 //! | `#[event_route("dmq:CHANNEL")]` | a message of a member of the DMQ bus on that channel ([`dmq`]) | `&mut dmq::Message` |
 //! | `#[event_route("dmq-event:EVENT")]` | `peer-up`, `peer-disabled`, `peer-down`, `answered` | `&dmq::Event` |
 //! | `#[event_route("dialog:EVENT")]` | `start`, `end`, `failed`, `timeout` of a call that is tracked ([`dialog`]) | `&dialog::Info` |
+//! | `#[event_route("uac:NAME")]` | the reply to a request of the script's own ([`uac`]) | `&uac::Reply` |
 //! | `#[rpc("group.command")]` | a command on the admin socket or from Erlang ([`rpc`]) | `&rpc::Params` |
 //!
 //! Each may also take the script's state: what `#[init]` returns, or else the `#[config]` struct, by `&` or `&mut`. State is one
@@ -131,6 +132,7 @@ pub mod rpc;
 )] // a test's mistakes end the test
 pub mod testkit;
 pub mod transport;
+pub mod uac;
 mod uri;
 mod value;
 pub mod vars;
@@ -154,7 +156,7 @@ pub mod prelude {
     pub use crate::registrar::{self, Binding, Saved};
     pub use crate::{
         Error, Method, NameAddr, Order, Outcome, Reply, Request, Result, Routed, Target, Uri,
-        UriBuf, dialog, dmq, erlang, htable, log, route, rpc, transport, vars,
+        UriBuf, dialog, dmq, erlang, htable, log, route, rpc, transport, uac, vars,
     };
     pub use switchhook_sdk_macros::{
         branch_route, config, event_route, export_state, failure_route, import_state, init,

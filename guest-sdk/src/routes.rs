@@ -11,6 +11,7 @@ use crate::host::types;
 use crate::registrar::Binding;
 use crate::reply::Reply;
 use crate::request::Request;
+use crate::uac;
 
 pub use exports::lifecycle::Family;
 
@@ -115,6 +116,11 @@ pub trait Script: 'static {
     /// `event_route[dialog:EVENT]`
     fn on_dialog(name: &str, _info: &Info) -> Outcome {
         Err(unknown("dialog", name))
+    }
+
+    /// `event_route[uac:NAME]`
+    fn on_own_reply(name: &str, _reply: &uac::Reply) -> Outcome {
+        Err(unknown("uac", name))
     }
 
     /// A command, with its arguments as JSON; gives JSON.
@@ -276,6 +282,15 @@ impl<S: Script> exports::dialog_route::Guest for Exports<S> {
         };
         if const { handles(S::HANDLERS, Family::DialogRoute) } {
             S::on_dialog(name, &info).map_err(Error::into_message)?;
+        }
+        Ok(())
+    }
+}
+
+impl<S: Script> exports::uac_route::Guest for Exports<S> {
+    fn on_reply(name: String, answered: exports::uac_route::Answered) -> Result<(), String> {
+        if const { handles(S::HANDLERS, Family::UacRoute) } {
+            S::on_own_reply(&name, &uac::Reply::of(answered)).map_err(Error::into_message)?;
         }
         Ok(())
     }

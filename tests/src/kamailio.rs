@@ -52,6 +52,18 @@ impl Kamailio {
         Kamailio::controlled(place, &ours("pair"), at, &defines)
     }
 
+    /// The KUSRLOC recipe at `at`: a central server, which asks for a password where one is given, and a registrar that tells `central`.
+    pub fn kusrloc(
+        place: &Place,
+        at: SocketAddr,
+        central: SocketAddr,
+        password: Option<&str>,
+    ) -> Kamailio {
+        let mut defines = vec![format!("CENTRAL=\"sip:store@{central}\"")];
+        defines.extend(password.map(|password| format!("PASSWORD=\"{password}\"")));
+        Kamailio::controlled(place, &ours("kusrloc"), at, &defines)
+    }
+
     fn member_by(place: &Place, at: SocketAddr, peer: SocketAddr, by: &str) -> Kamailio {
         Kamailio::controlled(place, &ours("dmq"), at, &member(at, peer, by))
     }

@@ -127,6 +127,7 @@ fn handler(route: &Route) -> Option<TokenStream> {
         Kind::Command => (quote!(RpcRoute), route.name.as_str()),
         Kind::BusMessage => (quote!(DmqRoute), route.name.as_str()),
         Kind::BusEvent => (quote!(DmqEvent), route.name.as_str()),
+        Kind::OwnReply => (quote!(UacRoute), route.name.as_str()),
         Kind::Init | Kind::ExportState | Kind::ImportState => return None,
     };
     Some(quote!((::switchhook_sdk::Family::#family, #name)))
@@ -175,6 +176,11 @@ fn functions(routes: &[Route]) -> TokenStream {
             Kind::BusMessage,
             "on_bus_message",
             quote!(msg: &mut ::switchhook_sdk::dmq::Message),
+        ),
+        (
+            Kind::OwnReply,
+            "on_own_reply",
+            quote!(reply: &::switchhook_sdk::uac::Reply),
         ),
         (
             Kind::Dialog,

@@ -40,7 +40,7 @@ attributes! {
     failure_route "No branch succeeded, where the request was armed with `on_failure`."
     event_route "An event by its name: `#[event_route(\"usrloc:contact-expired\")]`, `\"erlang:NAME\"` for messages to the process of that name, \
                  `\"erlang-event:node-up\"`, `node-down`, `node-busy`, `node-ready`, `exit`, `down`; `\"dmq:CHANNEL\"` for messages of the bus's members, \
-                 `\"dmq-event:peer-up\"`, `peer-disabled`, `peer-down`, `answered`; `\"dialog:start\"`, `end`, `failed`, `timeout`."
+                 `\"dmq-event:peer-up\"`, `peer-disabled`, `peer-down`, `answered`; `\"dialog:start\"`, `end`, `failed`, `timeout`; `\"uac:NAME\"` for replies to requests of the script's own."
     rpc "A command by its name, documented by the comment above it: `#[rpc(\"group.command\")] fn(&rpc::Params) -> Result<T>`."
     export_state "Gives state to hand to the next generation at a swap: `fn(&State) -> Option<Vec<u8>>`."
     import_state "Takes state of the generation before: `fn(&mut State, &[u8]) -> Result<()>`."

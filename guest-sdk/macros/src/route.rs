@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     BusMessage,
     /// `dmq-event:EVENT`
     BusEvent,
+    /// `uac:NAME`
+    OwnReply,
 }
 
 /// The event routes that there are.
@@ -50,6 +52,7 @@ const EVENTS: &[&str] = &[
     "dialog:end",
     "dialog:failed",
     "dialog:timeout",
+    "uac:NAME",
 ];
 
 impl Kind {
@@ -88,7 +91,8 @@ impl Kind {
             | Kind::ErlangEvent
             | Kind::BusMessage
             | Kind::BusEvent
-            | Kind::Dialog => "event_route",
+            | Kind::Dialog
+            | Kind::OwnReply => "event_route",
             Kind::Command => "rpc",
         }
     }
@@ -107,6 +111,7 @@ impl Kind {
                 | Kind::Command
                 | Kind::BusMessage
                 | Kind::BusEvent
+                | Kind::OwnReply
         )
     }
 
@@ -124,7 +129,7 @@ impl Kind {
         use Argument::*;
         match self {
             Kind::Request | Kind::OnSend | Kind::Branch => matches!(argument, Request | State),
-            Kind::Reply => matches!(argument, Reply | State),
+            Kind::Reply | Kind::OwnReply => matches!(argument, Reply | State),
             Kind::OnReply | Kind::Failure => matches!(argument, Request | Reply | State),
             Kind::Event => matches!(argument, Contact | State),
             Kind::Message | Kind::BusMessage => matches!(argument, Message | State),
@@ -160,6 +165,9 @@ impl Kind {
             }
             Kind::BusEvent => {
                 "takes `&dmq::Event` and, where it wants, the script's state, such as `&Config`"
+            }
+            Kind::OwnReply => {
+                "takes `&uac::Reply` and, where it wants, the script's state, such as `&Config`"
             }
             Kind::Dialog => {
                 "takes `&dialog::Info` and, where it wants, the script's state, such as `&Config`"
@@ -287,6 +295,7 @@ fn name(kind: Kind, attribute: &Attribute, function: &Ident) -> Result<(Kind, St
         Some(("erlang-event", event)) => (Kind::ErlangEvent, event.to_owned()),
         Some(("dmq", channel)) => (Kind::BusMessage, channel.to_owned()),
         Some(("dmq-event", event)) => (Kind::BusEvent, event.to_owned()),
+        Some(("uac", route)) => (Kind::OwnReply, route.to_owned()),
         Some(("dialog", event)) => (Kind::Dialog, event.to_owned()),
         _ => (kind, name),
     })
@@ -294,7 +303,7 @@ fn name(kind: Kind, attribute: &Attribute, function: &Ident) -> Result<(Kind, St
 
 fn is_event(name: &str) -> bool {
     EVENTS.contains(&name)
-        || ["erlang:", "dmq:"].iter().any(|family| {
+        || ["erlang:", "dmq:", "uac:"].iter().any(|family| {
             name.strip_prefix(family)
                 .is_some_and(|rest| !rest.is_empty())
         })

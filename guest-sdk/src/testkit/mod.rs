@@ -55,6 +55,7 @@ pub(crate) mod erlang;
 pub(crate) mod imports;
 mod message;
 mod site;
+pub(crate) mod uac;
 mod world;
 
 pub use call::{Answer, Branch, Call};
@@ -62,3 +63,4 @@ pub use dmq::{BusAnswer, BusSent};
 pub use erlang::{Sent, To, Told};
 pub use message::{Draft, message, request};
 pub use site::Site;
+pub use uac::OwnRequest;

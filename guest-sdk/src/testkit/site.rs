@@ -10,7 +10,7 @@ use super::message::Draft;
 use super::world::{World, address_of_record, within, world};
 use crate::bindings::exports::switchhook::script::{
     branch_route, dialog_route, dmq_route, erlang_route, failure_route, lifecycle, onreply_route,
-    onsend_route, registrar_route, reply_route, request_route, rpc_route,
+    onsend_route, registrar_route, reply_route, request_route, rpc_route, uac_route,
 };
 use crate::error::Result;
 use crate::host::dialog::Info;
@@ -47,6 +47,7 @@ pub(super) struct Loaded {
     pub(super) on_erlang_event: fn(erlang_route::Event) -> Result<(), String>,
     pub(super) on_bus_message: fn(dmq_route::Message) -> Result<dmq_route::Answer, String>,
     pub(super) on_bus_event: fn(dmq_route::Event) -> Result<(), String>,
+    pub(super) on_own_reply: fn(String, uac_route::Answered) -> Result<(), String>,
     pub(super) on_dialog: fn(dialog_route::Event, Info) -> Result<(), String>,
     pub(super) on_command: fn(String, String) -> Result<String, rpc_route::Fault>,
 }
@@ -221,6 +222,7 @@ impl Loaded {
             on_erlang_event: <Exports<S> as erlang_route::Guest>::on_event,
             on_bus_message: <Exports<S> as dmq_route::Guest>::on_message,
             on_bus_event: <Exports<S> as dmq_route::Guest>::on_event,
+            on_own_reply: <Exports<S> as uac_route::Guest>::on_reply,
             on_dialog: <Exports<S> as dialog_route::Guest>::on_event,
             on_command: <Exports<S> as rpc_route::Guest>::on_command,
         }

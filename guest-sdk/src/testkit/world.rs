@@ -11,6 +11,7 @@ use super::dialogs::{Dialogs, Tracked};
 use super::dmq::FakeBus;
 use super::erlang::Fake;
 use super::message::text;
+use super::uac::FakeUac;
 use crate::host::auth::{Kind, Verdict};
 use crate::host::htable;
 use crate::host::registrar::Binding;
@@ -38,6 +39,7 @@ pub(super) struct World {
     pub(super) log: Vec<String>,
     pub(super) erlang: Fake,
     pub(super) bus: FakeBus,
+    pub(super) uac: FakeUac,
     pub(super) commands: Vec<(String, String)>,
     pub(crate) dialogs: Dialogs,
 }

@@ -16,6 +16,7 @@ wasmtime::component::bindgen!({
     imports: {
         "switchhook:script/erlang@0.1.0.rpc": async | trappable,
         "switchhook:script/erlang@0.1.0.connect": async | trappable,
+        "switchhook:script/uac@0.1.0.ask": async | trappable,
         default: trappable,
     },
     exports: { default: async },

@@ -48,6 +48,8 @@ pub struct EngineLimits {
     pub held: usize,
     /// Guest calls and look-ups suspended at once. A further one is ended as if it had failed.
     pub suspended: usize,
+    /// Requests of scripts' own under way, all lanes together, those whose reply waits for its route included. A further one is refused.
+    pub own_requests: usize,
     /// Seconds in Retry-After of a 503.
     pub retry_after: u32,
     /// Longest request sent over UDP, in bytes, where TCP is possible (RFC 3261 18.1.1); 0 for any length. A longer one goes by
@@ -69,6 +71,7 @@ impl Default for EngineLimits {
             background: 1024,
             held: 16,
             suspended: 16384,
+            own_requests: 10_000,
             retry_after: 5,
             udp_request: 1300,
             expired: 256,

@@ -158,7 +158,15 @@ impl Lane {
         let info = Box::new(info);
         let mut told = Event::new(Route::Dialog { event, info }, None, None);
         told.dialog = Some(Tracked::About(id));
-        self.call(now, &generation, told, Job::Told { script: ROUTER });
+        self.call(
+            now,
+            &generation,
+            told,
+            Job::Told {
+                script: ROUTER,
+                held: None,
+            },
+        );
     }
 }
 

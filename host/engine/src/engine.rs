@@ -15,8 +15,9 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::background::{Back, Background};
+use crate::clients::Clients;
 use crate::config::EngineConfig;
-use crate::copies::Copies;
+use crate::copies;
 use crate::dmq::teller::Teller;
 use crate::dmq::{self, Mailbox};
 use crate::erlang::post::Post;
@@ -26,6 +27,7 @@ use crate::length::Unconnected;
 use crate::overload::Overload;
 use crate::resolve::supported;
 use crate::stats::{LaneCounters, Stats};
+use crate::uac::{self, Face, Parts as UacParts};
 
 /// How often a drain looks whether transactions are left.
 const LOOK: Duration = Duration::from_millis(50);
@@ -152,6 +154,20 @@ impl Engine {
                 Err(_) => return Err(std::io::Error::other("a lane ended at once").into()),
             }
         }
+        let uac = Face::new(UacParts {
+            lanes: mail.clone(),
+            keys: keys.clone(),
+            scripts: config
+                .scripts
+                .iter()
+                .map(|script| script.name().to_owned())
+                .collect(),
+            locals: locals.iter().map(|local| local.address).collect(),
+            most: limits.own_requests,
+            patience: config.timers.f,
+        });
+        // Services belong to one engine: it is set once.
+        let _ = config.services.uac.set(Arc::new(uac));
         let dmq = match (dmq, config.dmq, mail.first()) {
             (Some(mailbox), Some(config), Some(lane)) => {
                 let parts = dmq::Parts {
@@ -302,11 +318,13 @@ fn lane(parts: LaneParts) -> Result<Lane, StartError> {
     let seed = [0u64, 1, 2, 3].map(|n| random.hash_one(n));
     let net = Net::new(parts.part)?;
     let supported = supported(net.locals());
+    let timers = parts.transactions.timers.clone();
     Ok(Lane {
         index: parts.index,
         net,
         resolver: Resolver::new(&parts.dns)?,
-        copies: Copies::new(Instant::now(), parts.transactions.timers.clone()),
+        copies: Clients::new(copies::BRANCH, Instant::now(), timers.clone()),
+        owns: Clients::new(uac::BRANCH, Instant::now(), timers),
         tm: Manager::new(Instant::now(), seed, parts.transactions),
         pool: Pool::new(parts.script),
         others: parts.others.into_iter().map(Pool::new).collect(),

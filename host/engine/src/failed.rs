@@ -29,7 +29,11 @@ impl Lane {
         {
             self.unconnected.insert(now, destination.remote);
         }
-        let origin = top_branch(bytes).and_then(|branch| self.tm.origin(branch, method(bytes)));
+        let branch = top_branch(bytes);
+        if branch.is_some_and(|branch| self.own_failed(now, branch)) {
+            return;
+        }
+        let origin = branch.and_then(|branch| self.tm.origin(branch, method(bytes)));
         let Some(origin) = origin else {
             return;
         };

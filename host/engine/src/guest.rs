@@ -21,6 +21,7 @@ use crate::erlang::post::Answer;
 use crate::lane::Lane;
 use crate::relay::Relay;
 use crate::request::Request;
+use crate::uac::{Own, Permit};
 
 /// How long an event waits for an instance.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -39,8 +40,9 @@ pub(crate) enum Job {
     Relay(Box<Relay>),
     /// A contact's time is over: nothing follows.
     Expired,
-    /// Something happened outside of SIP, for the script of that place: nothing follows.
-    Told { script: usize },
+    /// Something happened outside of SIP, or to a request of ours, for the script of that place: nothing follows, but that the next
+    /// request may be sent.
+    Told { script: usize, held: Option<Permit> },
     /// A command of the script of that place: its answer goes back.
     Command { script: usize, answer: Answer },
     /// A message of a member of the bus: its answer goes back by this.
@@ -51,7 +53,7 @@ impl Job {
     /// The place of the script that was asked; the router's is 0.
     fn script(&self) -> usize {
         match self {
-            Job::Told { script } | Job::Command { script, .. } => *script,
+            Job::Told { script, .. } | Job::Command { script, .. } => *script,
             _ => ROUTER,
         }
     }
@@ -75,6 +77,8 @@ pub(crate) enum Done {
     Busy(u64, Running),
     /// A relay's question to the DNS is answered.
     Relay(Box<Relay>, crate::resolve::Answer),
+    /// The same of a request of ours.
+    Own(Box<Own>, crate::resolve::Answer),
 }
 
 /// What a guest's route came to.

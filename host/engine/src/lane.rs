@@ -28,6 +28,7 @@ use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
 use crate::background::{Back, Background};
+use crate::clients::Clients;
 use crate::config::EngineLimits;
 use crate::context::Context;
 use crate::copies::Copies;
@@ -38,6 +39,7 @@ use crate::handover::{Handed, Inbox};
 use crate::length::Unconnected;
 use crate::overload::Overload;
 use crate::stats::LaneCounters;
+use crate::uac::Own;
 
 /// Mail taken in one go.
 const MAIL: usize = 256;
@@ -50,6 +52,8 @@ const NAP: Duration = Duration::from_millis(500);
 pub(crate) enum Mail {
     /// A message of the bus that goes by a connection.
     Send(Destination, Bytes),
+    /// A request of ours whose Call-ID is this lane's.
+    Own(Box<Own>),
     /// A drain has begun: take notice.
     Drain,
     /// The lane is to end.
@@ -64,6 +68,8 @@ pub(crate) struct Lane {
     pub(crate) tm: Manager<Box<Context>>,
     /// Copies of requests for other servers.
     pub(crate) copies: Copies,
+    /// Requests of our own.
+    pub(crate) owns: Clients<Box<Own>>,
     pub(crate) services: Arc<Services>,
     /// What our listeners can send with.
     pub(crate) supported: Supported,
@@ -130,6 +136,7 @@ impl Lane {
             while let Some(mail) = self.mail.pop_front() {
                 match mail {
                     Mail::Send(destination, bytes) => self.send(destination, bytes),
+                    Mail::Own(own) => self.own(Instant::now(), own),
                     Mail::Drain => {}
                     Mail::Stop => return,
                 }
@@ -140,6 +147,7 @@ impl Lane {
                     Done::Guest(ticket, finished) => self.came_back(now, ticket, *finished),
                     Done::Busy(ticket, running) => self.go_on(now, ticket, running),
                     Done::Relay(relay, answer) => self.located(now, relay, answer),
+                    Done::Own(own, answer) => self.own_located(now, own, answer),
                 }
                 self.drain(now);
             }
@@ -154,13 +162,15 @@ impl Lane {
             self.tm.on_timer(now);
             self.drain(now);
             self.repeat_copies(now);
+            self.repeat_own(now);
             self.net.flush(&mut self.events);
             // What could not be sent, and what followed from that.
             self.work();
             self.net.flush(&mut self.events);
             self.counters.alive.set(self.tm.usage().transactions as u64);
             if self.is_draining() {
-                self.counters.unfinished.set(self.tm.unfinished() as u64);
+                let unfinished = self.tm.unfinished() + self.owns.len();
+                self.counters.unfinished.set(unfinished as u64);
                 self.counters.drains.set(1);
             }
             if now.duration_since(swept) >= self.limits.housekeeping {
@@ -177,7 +187,12 @@ impl Lane {
         if !self.waiting.is_empty() || !self.letters.is_empty() {
             due = now + RETRY;
         }
-        for deadline in [self.tm.deadline(), self.copies.deadline()] {
+        let deadlines = [
+            self.tm.deadline(),
+            self.copies.deadline(),
+            self.owns.deadline(),
+        ];
+        for deadline in deadlines {
             due = due.min(deadline.unwrap_or(due));
         }
         if !self.events.is_empty() {

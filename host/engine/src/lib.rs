@@ -11,6 +11,7 @@
 
 mod answer;
 mod background;
+mod clients;
 mod command;
 mod config;
 mod context;
@@ -34,6 +35,7 @@ mod reply;
 mod request;
 mod resolve;
 mod stats;
+mod uac;
 
 pub use config::{EngineConfig, EngineLimits};
 pub use engine::{Drained, Engine, StartError, SwapError};

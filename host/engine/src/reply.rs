@@ -27,7 +27,7 @@ impl Lane {
             self.counters.dropped.count();
             return;
         }
-        if self.is_of_copy(&message) {
+        if self.is_of_own(now, &message) || self.is_of_copy(&message) {
             return;
         }
         let generation = Arc::clone(self.pool.current());

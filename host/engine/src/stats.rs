@@ -107,6 +107,18 @@ counters! {
         copies_refused: "copies.refused",
         /// Copies of requests that were never answered.
         copies_lost: "copies.lost",
+        /// Requests of scripts' own sent.
+        own_sent: "uac.sent",
+        /// Requests of scripts' own under way.
+        own_alive: "uac.alive",
+        /// Requests of scripts' own sent again.
+        own_repeated: "uac.repeated",
+        /// Requests of scripts' own sent anew with credentials.
+        own_challenged: "uac.challenged",
+        /// Requests of scripts' own that were never answered.
+        own_silent: "uac.timed_out",
+        /// Requests of scripts' own that reached nobody.
+        own_unreachable: "uac.unreachable",
         /// Sends that failed.
         send_failed: "transport.failed",
         /// Dialogs that scripts began to track.

@@ -77,6 +77,7 @@ fn lane(guest: &str, config: String) -> (Arc<Script>, Pool) {
     let services = Services {
         erlang: Default::default(),
         dmq: Default::default(),
+        uac: Default::default(),
         own,
         loop_key: LoopKey::new([1, 2]),
         htables: Htables::new(Vec::new()),

@@ -45,6 +45,8 @@ pub enum Family {
     DmqEvent,
     /// `dialog-route`: the name is the event's.
     Dialog,
+    /// `uac-route`.
+    Uac,
 }
 
 impl Family {
@@ -64,6 +66,7 @@ impl Family {
             Route::DmqMessage(_) => Self::Dmq,
             Route::DmqEvent(_) => Self::DmqEvent,
             Route::Dialog { .. } => Self::Dialog,
+            Route::Uac { .. } => Self::Uac,
         }
     }
 
@@ -81,6 +84,7 @@ impl Family {
             Self::Rpc => "rpc-route",
             Self::Dmq | Self::DmqEvent => "dmq-route",
             Self::Dialog => "dialog-route",
+            Self::Uac => "uac-route",
         }
     }
 
@@ -97,6 +101,7 @@ impl Family {
                 | Self::Dmq
                 | Self::DmqEvent
                 | Self::Dialog
+                | Self::Uac
         )
     }
 }
@@ -117,6 +122,7 @@ impl From<WitFamily> for Family {
             WitFamily::DmqRoute => Self::Dmq,
             WitFamily::DmqEvent => Self::DmqEvent,
             WitFamily::DialogRoute => Self::Dialog,
+            WitFamily::UacRoute => Self::Uac,
         }
     }
 }
@@ -250,9 +256,10 @@ exported! {
     rpc: rpc_route;
     dmq: dmq_route;
     dialog: dialog_route;
+    uac: uac_route;
 }
 
-const FAMILIES: [Family; 13] = [
+const FAMILIES: [Family; 14] = [
     Family::Request,
     Family::Reply,
     Family::Onsend,
@@ -266,6 +273,7 @@ const FAMILIES: [Family; 13] = [
     Family::Dmq,
     Family::DmqEvent,
     Family::Dialog,
+    Family::Uac,
 ];
 
 impl Exports {
@@ -283,6 +291,7 @@ impl Exports {
             Family::Rpc => self.rpc.is_some(),
             Family::Dmq | Family::DmqEvent => self.dmq.is_some(),
             Family::Dialog => self.dialog.is_some(),
+            Family::Uac => self.uac.is_some(),
         }
     }
 }

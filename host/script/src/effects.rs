@@ -21,6 +21,7 @@ use crate::erlang::ErlangNode;
 use crate::event::{Answer, HeaderField, Target};
 use crate::generation::GenerationId;
 use crate::refusal::Refusal;
+use crate::uac::Uac;
 
 /// Who speaks: what each line of a script's log carries.
 #[derive(Debug, Clone, Copy)]
@@ -117,4 +118,6 @@ pub trait Effects: Send + Sync + 'static {
     fn erlang(&self) -> Result<Arc<dyn ErlangNode>, Refusal>;
     /// The place on a DMQ bus, in the same way.
     fn dmq(&self) -> Result<Arc<dyn DmqNode>, Refusal>;
+    /// The sender of requests of scripts' own; refused where nothing can be sent yet.
+    fn uac(&self) -> Result<Arc<dyn Uac>, Refusal>;
 }

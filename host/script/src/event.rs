@@ -18,6 +18,7 @@ use switchhook_store::dialogs::dialog::{self, Side};
 use crate::command::Invocation;
 use crate::dmq::{self, DmqEvent};
 use crate::erlang::{ErlangEvent, Message};
+use crate::uac::Answered;
 
 /// Which handler of the script an event is for.
 #[derive(Debug, Clone)]
@@ -71,6 +72,13 @@ pub enum Route {
     DmqMessage(Box<dmq::Message>),
     /// `dmq-route.on-event`: what became of a member or a message.
     DmqEvent(Box<DmqEvent>),
+    /// `uac-route.on-reply(name)`: what a request of the script's own came to.
+    Uac {
+        /// The route that `uac.send` named.
+        name: Arc<str>,
+        /// The reply, and which request it answers.
+        answered: Box<Answered>,
+    },
 }
 
 impl Route {
@@ -88,6 +96,7 @@ impl Route {
             Self::Dialog { .. } => "dialog-route",
             Self::Command(_) => "rpc-route",
             Self::DmqMessage(_) | Self::DmqEvent(_) => "dmq-route",
+            Self::Uac { .. } => "uac-route",
         }
     }
 
@@ -97,7 +106,8 @@ impl Route {
             Self::Branch { name, .. }
             | Self::OnReply { name, .. }
             | Self::Failure { name }
-            | Self::ErlangMessage { name, .. } => name,
+            | Self::ErlangMessage { name, .. }
+            | Self::Uac { name, .. } => name,
             Self::ErlangEvent(event) => match **event {
                 ErlangEvent::NodeUp(_) => "node-up",
                 ErlangEvent::NodeDown(_) => "node-down",

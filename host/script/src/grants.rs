@@ -61,6 +61,8 @@ interfaces! {
     Rpc "rpc";
     /// The DMQ bus.
     Dmq "dmq";
+    /// Requests of the script's own.
+    Uac "uac";
 }
 
 impl Interface {

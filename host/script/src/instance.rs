@@ -286,6 +286,14 @@ impl Instance {
                 }
                 None => None,
             },
+            Route::Uac { name, answered } => match &handles.uac {
+                Some(guest) => {
+                    let (name, answered) = (Arc::clone(name), answered.clone());
+                    let done = guest.call_on_reply(store, &name, &answered).await?;
+                    Some(done.map(|()| WitOutcome::Done))
+                }
+                None => None,
+            },
             Route::DmqEvent(event) => match &handles.dmq {
                 Some(guest) => {
                     let event = event.clone();

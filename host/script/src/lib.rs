@@ -36,6 +36,7 @@ mod runtime;
 mod script;
 mod services;
 mod ticker;
+pub mod uac;
 
 /// The types of wit/ that cross this crate's border.
 pub mod wit {

@@ -18,6 +18,7 @@ use crate::event::{Answer, HeaderField, Target};
 use crate::host::text::{endpoint, text};
 use crate::refusal::{Refusal, invalid, limit, not_found, unavailable};
 use crate::services::Services;
+use crate::uac::Uac;
 use crate::wit::{Binding, Kind, Level, Routed, Saved, Value, Verdict};
 
 /// See the module's header.
@@ -266,6 +267,11 @@ impl Effects for Live {
         self.0.erlang.get().map(Arc::clone).ok_or_else(|| {
             unavailable("erlang: this host is no Erlang node; add [erlang] to switchhook.toml")
         })
+    }
+
+    fn uac(&self) -> Result<Arc<dyn Uac>, Refusal> {
+        let uac = self.0.uac.get().map(Arc::clone);
+        uac.ok_or_else(|| unavailable("uac: this host has not begun to send"))
     }
 
     fn dmq(&self) -> Result<Arc<dyn DmqNode>, Refusal> {

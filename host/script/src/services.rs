@@ -11,6 +11,7 @@ use switchhook_store::{Dialogs, Htables, Locations};
 
 use crate::dmq::DmqNode;
 use crate::erlang::ErlangNode;
+use crate::uac::Uac;
 
 /// See the module's header. Everything in it is safe from every lane.
 pub struct Services {
@@ -34,6 +35,8 @@ pub struct Services {
     pub erlang: OnceLock<Arc<dyn ErlangNode>>,
     /// The place on a DMQ bus; empty where the site has none.
     pub dmq: OnceLock<Arc<dyn DmqNode>>,
+    /// The sender of scripts' own requests; the engine sets it when it starts.
+    pub uac: OnceLock<Arc<dyn Uac>>,
     /// The clock of all of these; `Instant::now` but in tests.
     pub clock: fn() -> Instant,
 }

@@ -13,4 +13,5 @@ pub(crate) mod rpc;
 pub(crate) mod rr;
 pub(crate) mod tm;
 pub(crate) mod transport;
+pub(crate) mod uac;
 pub(crate) mod vars;

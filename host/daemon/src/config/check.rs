@@ -88,6 +88,7 @@ impl Check<'_> {
             );
         }
         self.positive(&["sip", "max-transactions"], sip.max_transactions.into());
+        self.positive(&["sip", "max-own-requests"], sip.max_own_requests.into());
         self.positive(&["sip", "max-branches"], sip.max_branches.into());
         self.size(
             &["sip", "max-message"],

@@ -67,6 +67,8 @@ pub(crate) enum Grant {
     Rpc,
     /// The DMQ bus: its members, and messages to them.
     Dmq,
+    /// Requests of the script's own.
+    Uac,
 }
 
 impl Grant {
@@ -87,6 +89,7 @@ impl Grant {
             Self::Erlang => Interface::Erlang,
             Self::Rpc => Interface::Rpc,
             Self::Dmq => Interface::Dmq,
+            Self::Uac => Interface::Uac,
         }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Sip {
     /// Transactions at once, of all lanes together; what is beyond is answered 503 with Retry-After.
     /// Over UDP each stays 32 s after its end to absorb copies: 500 calls a second keep 32 000.
     pub(crate) max_transactions: u32,
+    /// Requests of scripts' own at once (`uac`); a further one is refused.
+    pub(crate) max_own_requests: u32,
     /// Branches of one transaction.
     pub(crate) max_branches: u16,
     /// The longest message. A longer datagram is dropped, a longer message on a connection closes it.
@@ -54,6 +56,7 @@ impl Default for Sip {
             server: format!("switchhook/{}", env!("CARGO_PKG_VERSION")),
             drain: Duration::secs(30),
             max_transactions: 500_000,
+            max_own_requests: 10_000,
             max_branches: 16,
             max_message: Size(65_535),
             timers: Timers::default(),

@@ -150,6 +150,7 @@ fn services(loaded: &Loaded, users: &Arc<SharedUsers>, locals: &[Local]) -> Resu
     Ok(Services {
         erlang: Default::default(),
         dmq: Default::default(),
+        uac: Default::default(),
         own,
         loop_key: loop_key()?,
         htables: htables(&config.htable, now)?,
@@ -329,6 +330,7 @@ fn engine_limits(sip: &Sip, lanes: usize) -> EngineLimits {
     EngineLimits {
         transactions: (sip.max_transactions as usize).div_ceil(lanes),
         branches: sip.max_branches.into(),
+        own_requests: sip.max_own_requests as usize,
         udp_request: sip.udp.max_request.bytes(),
         ..EngineLimits::default()
     }

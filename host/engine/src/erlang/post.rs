@@ -13,6 +13,7 @@ use switchhook_script::{Event, Fault, Invocation, Route};
 
 use crate::guest::{Ended, Job, ROUTER};
 use crate::lane::Lane;
+use crate::uac::Permit;
 
 /// Taken in one go.
 const BATCH: usize = 64;
@@ -21,6 +22,8 @@ const BATCH: usize = 64;
 pub(crate) enum Post {
     /// For a route of the script of that place.
     Event(usize, Box<Event>),
+    /// What a request of ours came to, for a route of the script of that place.
+    Answered(usize, Box<Event>, Permit),
     /// A command of the script of that place, and where its answer goes.
     Command(usize, Box<Invocation>, Answer),
     /// A message of a member of the bus, for the router, and what its answer is given by.
@@ -57,7 +60,11 @@ impl Lane {
     /// Gives a letter to the script. It comes back where no instance is free.
     fn deliver(&mut self, now: Instant, post: Post) -> Option<Post> {
         let (script, event, job) = match post {
-            Post::Event(script, event) => (script, event, Job::Told { script }),
+            Post::Event(script, event) => (script, event, Job::Told { script, held: None }),
+            Post::Answered(script, event, permit) => {
+                let held = Some(permit);
+                (script, event, Job::Told { script, held })
+            }
             Post::Command(script, invocation, answer) => {
                 let event = Event::new(Route::Command(invocation), None, None);
                 (script, event, Job::Command { script, answer })
@@ -83,6 +90,12 @@ impl Lane {
                 _ => None,
             },
             (Job::Bus(ticket), event) => Some(Post::Bus(event, ticket)),
+            (
+                Job::Told {
+                    held: Some(permit), ..
+                },
+                event,
+            ) => Some(Post::Answered(script, event, permit)),
             (_, event) => Some(Post::Event(script, event)),
         }
     }

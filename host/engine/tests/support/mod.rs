@@ -199,6 +199,7 @@ fn services(own: Own) -> Services {
     Services {
         erlang: Default::default(),
         dmq: Default::default(),
+        uac: Default::default(),
         own,
         loop_key: LoopKey::new([1, 2]),
         htables: Htables::new([]),

@@ -18,6 +18,7 @@ mod rr;
 pub(crate) mod text;
 mod tm;
 mod transport;
+mod uac;
 mod vars;
 
 use switchhook_bindings::switchhook::script as wit;
@@ -54,6 +55,7 @@ pub(crate) fn link(linker: &mut Linker<Context>, grants: Grants) -> Result<()> {
             Interface::Erlang => add!(erlang),
             Interface::Rpc => add!(rpc),
             Interface::Dmq => add!(dmq),
+            Interface::Uac => add!(uac),
         }
     }
     Ok(())

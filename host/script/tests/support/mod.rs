@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use switchhook_script::dmq::DmqNode;
 use switchhook_script::erlang::ErlangNode;
+use switchhook_script::uac::Uac;
 use switchhook_script::wit::{Binding, Kind, Level, Routed, Value, Verdict};
 use switchhook_script::{
     Answer, Checked, Current, Effects, ErrorCode, Event, Finished, Grants, HeaderField, Live,
@@ -189,6 +190,10 @@ impl Effects for Book {
         }
     }
 
+    fn uac(&self) -> Result<Arc<dyn Uac>, Refusal> {
+        nothing()
+    }
+
     fn dmq(&self) -> Result<Arc<dyn DmqNode>, Refusal> {
         match self.bus.lock().unwrap().clone() {
             Some(bus) => Ok(bus),
@@ -220,6 +225,7 @@ pub fn services() -> Services {
     Services {
         erlang: Default::default(),
         dmq: Default::default(),
+        uac: Default::default(),
         own,
         loop_key: LoopKey::new([1, 2]),
         htables: Htables::new([table]),

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use crate::message::{is_lws, is_token_byte, trim, unquote};
 
 /// The most parameters that are read.
-const MAX_PARAMS: usize = 32;
+pub(super) const MAX_PARAMS: usize = 32;
 
 /// Credentials of the Digest scheme, quotes and escapes taken off.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -165,7 +165,7 @@ fn extended<'a>(text: &[u8]) -> Result<Cow<'a, [u8]>, BadCredentials> {
 }
 
 /// The pairs of a comma list; empty elements are stepped over (RFC 9110 5.6.1).
-struct Pairs<'a>(&'a [u8]);
+pub(super) struct Pairs<'a>(pub(super) &'a [u8]);
 
 impl<'a> Iterator for Pairs<'a> {
     type Item = Result<(&'a [u8], &'a [u8]), BadCredentials>;

@@ -1,4 +1,4 @@
-//! Digest authentication, the side that asks: challenges, nonces, credentials and what they are worth.
+//! Digest authentication: challenges, nonces, credentials and what they are worth; and the answer of who is asked.
 //!
 //! RFC 3261 section 22, RFC 7616, RFC 8760: MD5 and SHA-256, each with its `-sess` variant, `qop=auth`; the form without
 //! `qop` (RFC 2069) only where the config allows it. `auth-int` is never offered.
@@ -6,6 +6,7 @@
 //! - [`Credentials`] is what came in an Authorization or Proxy-Authorization.
 //! - [`Authority`] makes challenges and judges credentials. It holds no state of a challenge but a bounded table of the counts
 //!   seen for nonces that were used (see [`nonce`](Config::nonces)); a nonce carries its own time and signature.
+//! - [`respond`] answers the challenge of another server.
 //! - [`Users`] is where hashes of passwords come from; [`UserTable`] holds them in memory.
 //!
 //! Clock, key and dummy randomness are passed in. An unknown user costs the same work and gets the same answer as a wrong
@@ -32,6 +33,7 @@
 //! ```
 
 mod authority;
+mod client;
 mod credentials;
 mod hash;
 mod nonce;
@@ -41,6 +43,7 @@ mod users;
 mod tests;
 
 pub use authority::{Authority, Config, Kind, Realm, Verdict};
+pub use client::{Login, respond};
 pub use credentials::{BadCredentials, Credentials};
 pub use hash::{Algorithm, Hash, Output};
 pub use users::{BadHash, Ha1, UserTable, Users};
