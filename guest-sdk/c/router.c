@@ -232,6 +232,12 @@ extern void __wasm_import_switchhook_script_dialog_set_var(uint8_t *, size_t, in
 __attribute__((__import_module__("switchhook:script/dialog@0.1.0"), __import_name__("set-timeout")))
 extern void __wasm_import_switchhook_script_dialog_set_timeout(int32_t, uint8_t *);
 
+__attribute__((__import_module__("switchhook:script/dialog@0.1.0"), __import_name__("set-bye-on-timeout")))
+extern void __wasm_import_switchhook_script_dialog_set_bye_on_timeout(int32_t, uint8_t *);
+
+__attribute__((__import_module__("switchhook:script/dialog@0.1.0"), __import_name__("terminate")))
+extern void __wasm_import_switchhook_script_dialog_terminate(uint8_t *);
+
 __attribute__((__import_module__("switchhook:script/dialog@0.1.0"), __import_name__("set-profile")))
 extern void __wasm_import_switchhook_script_dialog_set_profile(uint8_t *, size_t, int32_t, uint8_t *, size_t, uint8_t *);
 
@@ -3059,6 +3065,62 @@ bool switchhook_script_dialog_set_timeout(uint32_t seconds, switchhook_script_di
   uint8_t ret_area[(4*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_switchhook_script_dialog_set_timeout((int32_t) (seconds), ptr);
+  switchhook_script_dialog_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_dialog_set_bye_on_timeout(bool bye, switchhook_script_dialog_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dialog_set_bye_on_timeout(bye, ptr);
+  switchhook_script_dialog_result_void_error_t result;
+  switch ((int32_t) *((uint8_t*) (ptr + 0))) {
+    case 0: {
+      result.is_err = false;
+      break;
+    }
+    case 1: {
+      result.is_err = true;
+      result.val.err = (switchhook_script_types_error_t) {
+        (switchhook_script_types_error_code_t) (int32_t) *((uint8_t*) (ptr + sizeof(void*))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  if (!result.is_err) {
+    return 1;
+  } else {
+    *err = result.val.err;
+    return 0;
+  }
+}
+
+bool switchhook_script_dialog_terminate(switchhook_script_dialog_error_t *err) {
+  __attribute__((__aligned__(sizeof(void*))))
+  uint8_t ret_area[(4*sizeof(void*))];
+  uint8_t *ptr = (uint8_t *) &ret_area;
+  __wasm_import_switchhook_script_dialog_terminate(ptr);
   switchhook_script_dialog_result_void_error_t result;
   switch ((int32_t) *((uint8_t*) (ptr + 0))) {
     case 0: {

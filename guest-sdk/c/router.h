@@ -1071,6 +1071,12 @@ extern bool switchhook_script_dialog_get_var(router_string_t *name, router_optio
 extern bool switchhook_script_dialog_set_var(router_string_t *name, router_string_t *maybe_value, switchhook_script_dialog_error_t *err);
 // Sets how many seconds the call may last: after its answer, or from now where it is answered; `dlg_set_timeout`.
 extern bool switchhook_script_dialog_set_timeout(uint32_t seconds, switchhook_script_dialog_error_t *err);
+// Sets whether both sides are sent a BYE when its time is over, in place of the config's `dialog.bye-on-timeout`;
+// `$dlg_ctx(timeout_bye)`. Known at this node only, whose timer it is.
+extern bool switchhook_script_dialog_set_bye_on_timeout(bool bye, switchhook_script_dialog_error_t *err);
+// Ends the current dialog: both sides are sent a BYE, as if the other had sent it; `dlg_bye("all")`. Done when it is queued; then comes
+// the event `end`. `unavailable` before it was answered: an answer, or `tm.cancel`, ends such a call.
+extern bool switchhook_script_dialog_terminate(switchhook_script_dialog_error_t *err);
 // Counts the current dialog in a profile while it goes on, under a value where one is given; `set_dlg_profile`. It is in each once.
 extern bool switchhook_script_dialog_set_profile(router_string_t *profile, router_string_t *maybe_value, switchhook_script_dialog_error_t *err);
 // Takes it out again; tells whether it was in it; `unset_dlg_profile`.

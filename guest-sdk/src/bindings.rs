@@ -6467,6 +6467,144 @@ pub mod switchhook {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
+            /// Sets whether both sides are sent a BYE when its time is over, in place of the config's `dialog.bye-on-timeout`;
+            /// `$dlg_ctx(timeout_bye)`. Known at this node only, whose timer it is.
+            #[allow(async_fn_in_trait)]
+            pub fn set_bye_on_timeout(bye: bool) -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dialog@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "set-bye-on-timeout"]
+                        fn wit_import1(_: i32, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(
+                        match &bye {
+                            true => 1,
+                            false => 0,
+                        },
+                        ptr0,
+                    );
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result7 = match l2 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l3 = i32::from(
+                                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l4 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l3 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes6),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result7
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Ends the current dialog: both sides are sent a BYE, as if the other had sent it; `dlg_bye("all")`. Done when it is queued; then comes
+            /// the event `end`. `unavailable` before it was answered: an answer, or `tm.cancel`, ends such a call.
+            #[allow(async_fn_in_trait)]
+            pub fn terminate() -> ::core::result::Result<(), Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "switchhook:script/dialog@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "terminate"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                    let result7 = match l2 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l3 = i32::from(
+                                    *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l4 = *ptr0
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr0
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len6 = l5;
+                                let bytes6 = _rt::Vec::from_raw_parts(
+                                    l4.cast(),
+                                    len6,
+                                    len6,
+                                );
+                                super::super::super::switchhook::script::types::Error {
+                                    code: super::super::super::switchhook::script::types::ErrorCode::_lift(
+                                        l3 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes6),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result7
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
             /// Counts the current dialog in a profile while it goes on, under a value where one is given; `set_dlg_profile`. It is in each once.
             #[allow(async_fn_in_trait)]
             pub fn set_profile(
@@ -11914,11 +12052,11 @@ pub mod exports {
                 pub enum Event {
                     /// It was answered.
                     Start,
-                    /// A BYE ended it.
+                    /// A BYE ended it, of a phone or by `terminate`.
                     End,
                     /// It was refused, cancelled, or rang too long.
                     Failed,
-                    /// Its time was over. Nobody is told: phones may still talk.
+                    /// Its time was over. Phones may still talk, unless they are sent a BYE (`dialog.bye-on-timeout`, `set-bye-on-timeout`).
                     Timeout,
                 }
                 impl ::core::fmt::Debug for Event {
@@ -13646,9 +13784,9 @@ macro_rules! __export_script_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:switchhook:script@0.1.0:script:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 7784] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 7831] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xeb;\x01A\x02\x01AE\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9a<\x01A\x02\x01AE\x01\
 B\x06\x01m\x05\x05error\x04warn\x04info\x05debug\x05trace\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05leve\
 l\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x1bswitchhook:script/log@0.1.0\x05\0\x01\
@@ -13728,19 +13866,20 @@ proxy\x04\0\x04kind\x03\0\x02\x01q\x05\x08accepted\x01s\0\x07missing\0\0\x05stal
 e\0\0\x08rejected\0\0\x09malformed\x01s\0\x04\0\x07verdict\x03\0\x04\x01@\x02\x04\
 kind\x03\x05realms\0\x05\x04\0\x05check\x01\x06\x01j\0\x01\x01\x01@\x02\x04kind\x03\
 \x05realms\0\x07\x04\0\x09challenge\x01\x08\x01@\0\x01\0\x04\0\x13consume-creden\
-tials\x01\x09\x03\0\x1cswitchhook:script/auth@0.1.0\x05\x0f\x01B\x1e\x02\x03\x02\
-\x01\x02\x04\0\x05error\x03\0\0\x01m\x05\x0bunconfirmed\x05early\x11confirmed-un\
-acked\x09confirmed\x07deleted\x04\0\x05state\x03\0\x02\x01r\x0a\x02ids\x07call-i\
-ds\x08from-uris\x06to-uris\x08from-tags\x06to-tags\x05state\x03\x03agey\x08durat\
-iony\x04lefty\x04\0\x04info\x03\0\x04\x01j\0\x01\x01\x01@\0\0\x06\x04\0\x06manag\
-e\x01\x07\x01k\x05\x01@\0\0\x08\x04\0\x07current\x01\x09\x01@\x03\x07call-ids\x08\
-from-tags\x06to-tags\0\x08\x04\0\x04find\x01\x0a\x01ks\x01j\x01\x0b\x01\x01\x01@\
-\x01\x04names\0\x0c\x04\0\x07get-var\x01\x0d\x01@\x02\x04names\x05value\x0b\0\x06\
-\x04\0\x07set-var\x01\x0e\x01@\x01\x07secondsy\0\x06\x04\0\x0bset-timeout\x01\x0f\
-\x01@\x02\x07profiles\x05value\x0b\0\x06\x04\0\x0bset-profile\x01\x10\x01j\x01\x7f\
-\x01\x01\x01@\x02\x07profiles\x05value\x0b\0\x11\x04\0\x0dunset-profile\x01\x12\x04\
-\0\x0ain-profile\x01\x12\x01@\x02\x07profiles\x05value\x0b\0y\x04\0\x0cprofile-s\
-ize\x01\x13\x03\0\x1eswitchhook:script/dialog@0.1.0\x05\x10\x01B\x19\x02\x03\x02\
+tials\x01\x09\x03\0\x1cswitchhook:script/auth@0.1.0\x05\x0f\x01B!\x02\x03\x02\x01\
+\x02\x04\0\x05error\x03\0\0\x01m\x05\x0bunconfirmed\x05early\x11confirmed-unacke\
+d\x09confirmed\x07deleted\x04\0\x05state\x03\0\x02\x01r\x0a\x02ids\x07call-ids\x08\
+from-uris\x06to-uris\x08from-tags\x06to-tags\x05state\x03\x03agey\x08durationy\x04\
+lefty\x04\0\x04info\x03\0\x04\x01j\0\x01\x01\x01@\0\0\x06\x04\0\x06manage\x01\x07\
+\x01k\x05\x01@\0\0\x08\x04\0\x07current\x01\x09\x01@\x03\x07call-ids\x08from-tag\
+s\x06to-tags\0\x08\x04\0\x04find\x01\x0a\x01ks\x01j\x01\x0b\x01\x01\x01@\x01\x04\
+names\0\x0c\x04\0\x07get-var\x01\x0d\x01@\x02\x04names\x05value\x0b\0\x06\x04\0\x07\
+set-var\x01\x0e\x01@\x01\x07secondsy\0\x06\x04\0\x0bset-timeout\x01\x0f\x01@\x01\
+\x03bye\x7f\0\x06\x04\0\x12set-bye-on-timeout\x01\x10\x04\0\x09terminate\x01\x07\
+\x01@\x02\x07profiles\x05value\x0b\0\x06\x04\0\x0bset-profile\x01\x11\x01j\x01\x7f\
+\x01\x01\x01@\x02\x07profiles\x05value\x0b\0\x12\x04\0\x0dunset-profile\x01\x13\x04\
+\0\x0ain-profile\x01\x13\x01@\x02\x07profiles\x05value\x0b\0y\x04\0\x0cprofile-s\
+ize\x01\x14\x03\0\x1eswitchhook:script/dialog@0.1.0\x05\x10\x01B\x19\x02\x03\x02\
 \x01\x02\x04\0\x05error\x03\0\0\x01p}\x01q\x03\x07integer\x01x\0\x04text\x01s\0\x05\
 bytes\x01\x02\0\x04\0\x05value\x03\0\x03\x01k\x04\x01j\x01\x05\x01\x01\x01@\x02\x05\
 tables\x03keys\0\x06\x04\0\x03get\x01\x07\x01j\0\x01\x01\x01@\x04\x05tables\x03k\
@@ -13849,8 +13988,8 @@ pub use __export_script_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 5716] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb7+\x01A\x02\x01A&\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 5763] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe6+\x01A\x02\x01A&\x01\
 B\x06\x01m\x05\x05error\x04warn\x04info\x05debug\x05trace\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05leve\
 l\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x1bswitchhook:script/log@0.1.0\x05\0\x01\
@@ -13930,19 +14069,20 @@ proxy\x04\0\x04kind\x03\0\x02\x01q\x05\x08accepted\x01s\0\x07missing\0\0\x05stal
 e\0\0\x08rejected\0\0\x09malformed\x01s\0\x04\0\x07verdict\x03\0\x04\x01@\x02\x04\
 kind\x03\x05realms\0\x05\x04\0\x05check\x01\x06\x01j\0\x01\x01\x01@\x02\x04kind\x03\
 \x05realms\0\x07\x04\0\x09challenge\x01\x08\x01@\0\x01\0\x04\0\x13consume-creden\
-tials\x01\x09\x03\0\x1cswitchhook:script/auth@0.1.0\x05\x0f\x01B\x1e\x02\x03\x02\
-\x01\x02\x04\0\x05error\x03\0\0\x01m\x05\x0bunconfirmed\x05early\x11confirmed-un\
-acked\x09confirmed\x07deleted\x04\0\x05state\x03\0\x02\x01r\x0a\x02ids\x07call-i\
-ds\x08from-uris\x06to-uris\x08from-tags\x06to-tags\x05state\x03\x03agey\x08durat\
-iony\x04lefty\x04\0\x04info\x03\0\x04\x01j\0\x01\x01\x01@\0\0\x06\x04\0\x06manag\
-e\x01\x07\x01k\x05\x01@\0\0\x08\x04\0\x07current\x01\x09\x01@\x03\x07call-ids\x08\
-from-tags\x06to-tags\0\x08\x04\0\x04find\x01\x0a\x01ks\x01j\x01\x0b\x01\x01\x01@\
-\x01\x04names\0\x0c\x04\0\x07get-var\x01\x0d\x01@\x02\x04names\x05value\x0b\0\x06\
-\x04\0\x07set-var\x01\x0e\x01@\x01\x07secondsy\0\x06\x04\0\x0bset-timeout\x01\x0f\
-\x01@\x02\x07profiles\x05value\x0b\0\x06\x04\0\x0bset-profile\x01\x10\x01j\x01\x7f\
-\x01\x01\x01@\x02\x07profiles\x05value\x0b\0\x11\x04\0\x0dunset-profile\x01\x12\x04\
-\0\x0ain-profile\x01\x12\x01@\x02\x07profiles\x05value\x0b\0y\x04\0\x0cprofile-s\
-ize\x01\x13\x03\0\x1eswitchhook:script/dialog@0.1.0\x05\x10\x01B\x19\x02\x03\x02\
+tials\x01\x09\x03\0\x1cswitchhook:script/auth@0.1.0\x05\x0f\x01B!\x02\x03\x02\x01\
+\x02\x04\0\x05error\x03\0\0\x01m\x05\x0bunconfirmed\x05early\x11confirmed-unacke\
+d\x09confirmed\x07deleted\x04\0\x05state\x03\0\x02\x01r\x0a\x02ids\x07call-ids\x08\
+from-uris\x06to-uris\x08from-tags\x06to-tags\x05state\x03\x03agey\x08durationy\x04\
+lefty\x04\0\x04info\x03\0\x04\x01j\0\x01\x01\x01@\0\0\x06\x04\0\x06manage\x01\x07\
+\x01k\x05\x01@\0\0\x08\x04\0\x07current\x01\x09\x01@\x03\x07call-ids\x08from-tag\
+s\x06to-tags\0\x08\x04\0\x04find\x01\x0a\x01ks\x01j\x01\x0b\x01\x01\x01@\x01\x04\
+names\0\x0c\x04\0\x07get-var\x01\x0d\x01@\x02\x04names\x05value\x0b\0\x06\x04\0\x07\
+set-var\x01\x0e\x01@\x01\x07secondsy\0\x06\x04\0\x0bset-timeout\x01\x0f\x01@\x01\
+\x03bye\x7f\0\x06\x04\0\x12set-bye-on-timeout\x01\x10\x04\0\x09terminate\x01\x07\
+\x01@\x02\x07profiles\x05value\x0b\0\x06\x04\0\x0bset-profile\x01\x11\x01j\x01\x7f\
+\x01\x01\x01@\x02\x07profiles\x05value\x0b\0\x12\x04\0\x0dunset-profile\x01\x13\x04\
+\0\x0ain-profile\x01\x13\x01@\x02\x07profiles\x05value\x0b\0y\x04\0\x0cprofile-s\
+ize\x01\x14\x03\0\x1eswitchhook:script/dialog@0.1.0\x05\x10\x01B\x19\x02\x03\x02\
 \x01\x02\x04\0\x05error\x03\0\0\x01p}\x01q\x03\x07integer\x01x\0\x04text\x01s\0\x05\
 bytes\x01\x02\0\x04\0\x05value\x03\0\x03\x01k\x04\x01j\x01\x05\x01\x01\x01@\x02\x05\
 tables\x03keys\0\x06\x04\0\x03get\x01\x07\x01j\0\x01\x01\x01@\x04\x05tables\x03k\

@@ -86,6 +86,16 @@ pub fn set_timeout(seconds: u32) -> Result<()> {
     dialog::set_timeout(seconds).map_err(Error::host)
 }
 
+/// Sets whether both sides of the current dialog are sent a BYE when its time is over; `$dlg_ctx(timeout_bye) = 1`.
+pub fn set_bye_on_timeout(bye: bool) -> Result<()> {
+    dialog::set_bye_on_timeout(bye).map_err(Error::host)
+}
+
+/// Ends the current dialog: both sides are sent a BYE; `dlg_bye("all")`. Its `dialog:end` follows.
+pub fn terminate() -> Result<()> {
+    dialog::terminate().map_err(Error::host)
+}
+
 /// Counts the current dialog in a profile while it goes on, under a value where one is given; `set_dlg_profile`.
 pub fn set_profile(profile: &str, value: Option<&str>) -> Result<()> {
     dialog::set_profile(profile, value).map_err(Error::host)

@@ -94,6 +94,26 @@ impl Call<'_> {
         self.sends(method, proxy, false)
     }
 
+    /// The BYE that comes to each side, alice's first; both are answered.
+    pub fn byes(&self) -> [String; 2] {
+        let Phones { alice, bob } = self.phones;
+        [alice, bob].map(|phone| {
+            let bye = loop {
+                let came = next(phone, &self.id());
+                if came.starts_with("BYE ") {
+                    break came;
+                }
+            };
+            let via = line(&bye, "Via");
+            let sent_by = via.split([' ', ';']).nth(1).and_then(|at| at.parse().ok());
+            phone.send(
+                &answer(&bye, "200 OK", "", ""),
+                sent_by.expect("an address"),
+            );
+            bye
+        })
+    }
+
     fn sends(&mut self, method: &str, proxy: SocketAddr, caller: bool) -> String {
         let Phones { alice, bob } = self.phones;
         let (sender, taker) = if caller { (alice, bob) } else { (bob, alice) };

@@ -265,15 +265,19 @@ fn reaches(caller: &Peer, user: &str, through: SocketAddr, phone: &Peer) {
     assert_eq!(status(&told), 200, "{told}");
 }
 
-/// Where an answer goes: the address of the top Via.
+/// Where an answer goes: the address of the top Via, whose port may be left out.
 fn through_via(request: &str) -> SocketAddr {
     let via = request
         .lines()
         .find_map(|line| line.strip_prefix("Via: SIP/2.0/UDP "));
-    let sent_by = via.and_then(|via| via.split(';').next());
-    sent_by
-        .and_then(|sent_by| sent_by.trim().parse().ok())
-        .expect("a Via with an address")
+    let sent_by = via
+        .and_then(|via| via.split(';').next())
+        .unwrap_or_default();
+    let with_port = format!("{}:{OURS}", sent_by.trim());
+    let found = [sent_by.trim(), &with_port]
+        .into_iter()
+        .find_map(|at| at.parse().ok());
+    found.expect("a Via with an address")
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Dialogs {
     pub(crate) now: Instant,
     /// What a dialog route is about.
     pub(crate) about: Option<Id>,
+    /// Those that the script has ended.
+    pub(crate) ending: Vec<Id>,
 }
 
 impl Default for Dialogs {
@@ -28,6 +30,7 @@ impl Default for Dialogs {
             table: Table::new(now, DialogLimits::default()),
             now,
             about: None,
+            ending: Vec::new(),
         }
     }
 }
@@ -61,12 +64,16 @@ impl Dialogs {
 }
 
 impl Site {
-    /// Time passes: what is due in the calls that are tracked happens, and their event routes run.
+    /// Time passes: what is due in the calls that are tracked happens, those that the script terminates end, and their event routes run.
     pub fn pass(&self, time: Duration) {
         let due = {
             let dialogs = &mut self.world.borrow_mut().dialogs;
+            let ending = std::mem::take(&mut dialogs.ending).into_iter();
+            let ended = ending.filter_map(|id| Some((id, dialogs.table.end(dialogs.now, id)?)));
+            let mut due: Vec<_> = ended.collect();
             dialogs.now += time;
-            dialogs.table.expire(dialogs.now, usize::MAX)
+            due.extend(dialogs.table.expire(dialogs.now, usize::MAX));
+            due
         };
         for (id, event) in due {
             self.dialog_event(id, Some(event));

@@ -59,6 +59,11 @@ impl<T> Clients<T> {
         }
     }
 
+    /// How long one waits where nothing else is said: Timer F.
+    pub(crate) fn patience(&self) -> Duration {
+        self.timers.f
+    }
+
     /// How many are under way.
     pub(crate) fn len(&self) -> usize {
         self.under_way.len()

@@ -11,6 +11,7 @@ use switchhook_sip::flow::Source;
 use switchhook_sip::message::Message;
 use switchhook_sip::transaction::{Best, BranchId, ReplyId, Wait};
 use switchhook_store::Vars;
+use switchhook_store::dialogs::dialog::Side;
 
 use crate::leg::Leg;
 
@@ -32,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) routes: Routes,
     /// The dialog that the request begins, while it is tracked and not answered.
     pub(crate) dialog: Option<Id>,
+    /// The dialog whose other side's Contact the answer to this INVITE or UPDATE tells, and that side.
+    pub(crate) refreshes: Option<(Id, Side)>,
     pub(crate) wait: Wait,
     /// Branches made so far; the number of the next one.
     pub(crate) branches: u32,
@@ -86,6 +89,7 @@ impl Context {
             record_route: None,
             routes: Routes::default(),
             dialog: None,
+            refreshes: None,
             wait: Wait::default(),
             branches: 0,
             cancelled: false,

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use switchhook_script::uac::Ending;
 use switchhook_script::{Event, Route, Tracked, dialog_info};
 use switchhook_sip::dialog::{Id, PARAM, route_param};
 use switchhook_sip::message::{HeaderId, Message, Method, NameAddr};
 use switchhook_sip::transaction::{Key, Origin};
-use switchhook_store::dialogs::dialog::{self, Kind, Response};
+use switchhook_store::dialogs::dialog::{self, Kind, Response, Side};
 
 use crate::context::Context;
 use crate::guest::{Job, ROUTER};
@@ -59,12 +60,54 @@ impl Lane {
                     contact: contact.as_deref().unwrap_or_default(),
                 };
                 if went {
+                    if request.kind == Kind::Refresh {
+                        self.await_contact(key, id, side);
+                    }
                     let event = dialogs.requested(now, id, side, &request);
                     self.dialog_event(now, id, event);
                 }
                 dialogs.settle(id);
             }
             Tracked::About(_) => {}
+        }
+    }
+
+    /// The answer to a request of that side names the other one's Contact.
+    fn await_contact(&mut self, key: Option<Key>, id: Id, side: Side) {
+        let other = match side {
+            Side::Caller => Side::Callee,
+            Side::Callee => Side::Caller,
+        };
+        if let Some(context) = key.and_then(|key| self.tm.data_mut(key))
+            && context.refreshes.replace((id, other)).is_none()
+        {
+            self.tracked += 1;
+        }
+    }
+
+    /// A response is sent to who sent a request within a dialog. A 2xx tells where the other side is now (RFC 3261 12.2.1.2).
+    fn dialog_refreshed(&mut self, now: Instant, key: Key, bytes: &Bytes) {
+        let refreshes = self.tm.data_mut(key).and_then(|context| {
+            let found = context.refreshes?;
+            Some((context, found))
+        });
+        let Some((context, (id, side))) = refreshes else {
+            return;
+        };
+        let Ok(response) = Message::parse(bytes.clone()) else {
+            return;
+        };
+        if response.status() < 200 {
+            return;
+        }
+        context.refreshes = None;
+        self.tracked = self.tracked.saturating_sub(1);
+        let contact = response.values(HeaderId::Contact).next();
+        if let Some(contact) = contact.and_then(|value| NameAddr::parse(value).ok())
+            && response.status() < 300
+        {
+            let contact = String::from_utf8_lossy(contact.uri);
+            self.services.dialogs.refreshed(now, id, side, &contact);
         }
     }
 
@@ -77,7 +120,7 @@ impl Lane {
             return;
         };
         let Some(id) = context.dialog else {
-            return;
+            return self.dialog_refreshed(now, key, bytes);
         };
         let Ok(response) = Message::parse(bytes.clone()) else {
             return;
@@ -121,6 +164,9 @@ impl Lane {
 
     /// A transaction is over. A call that it never answered has failed.
     pub(crate) fn dialog_unanswered(&mut self, now: Instant, context: &Context) {
+        if context.refreshes.is_some() {
+            self.tracked = self.tracked.saturating_sub(1);
+        }
         if let Some(id) = context.dialog {
             self.tracked = self.tracked.saturating_sub(1);
             let event = self.services.dialogs.fail(now, id);
@@ -132,7 +178,37 @@ impl Lane {
     pub(crate) fn expire_dialogs(&mut self, now: Instant) {
         let services = Arc::clone(&self.services);
         for (id, event) in services.dialogs.expire(now, self.limits.expired) {
+            if event == dialog::Event::Timeout && services.dialogs.wants_bye(id) {
+                self.end_elsewhere(id);
+            }
             self.dialog_event(now, id, Some(event));
+        }
+    }
+
+    /// A call's time is over: the lane of its Call-ID, where its answers come, sends BYEs.
+    fn end_elsewhere(&self, id: Id) {
+        let dialogs = &self.services.dialogs;
+        let call_id = dialogs.read(id, |dialog| dialog.call_id.clone());
+        let uac = self.services.uac.get();
+        if let (Some(call_id), Some(uac)) = (call_id, uac)
+            && let Err(refusal) = uac.end_dialog(&call_id, id, Ending::TimedOut)
+        {
+            tracing::warn!(%call_id, reason = refusal.message, "no BYE ends this call");
+        }
+    }
+
+    /// Ends a call from here. One whose time is over has ended already.
+    pub(crate) fn end_dialog(&mut self, now: Instant, id: Id, ending: Ending) {
+        match ending {
+            Ending::TimedOut => self.send_byes(now, id),
+            Ending::Ordered => {
+                let services = Arc::clone(&self.services);
+                let event = services.dialogs.end(now, id);
+                if event.is_some() {
+                    self.send_byes(now, id);
+                }
+                self.dialog_event(now, id, event);
+            }
         }
     }
 

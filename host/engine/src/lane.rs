@@ -18,7 +18,9 @@ use ahash::RandomState;
 use bytes::Bytes;
 use switchhook_net::resolver::Resolver;
 use switchhook_net::{Event as NetEvent, Net};
+use switchhook_script::uac::Ending;
 use switchhook_script::{Event, Pool, Script, Services};
+use switchhook_sip::dialog::Id;
 use switchhook_sip::flow::{Destination, Source};
 use switchhook_sip::message::{Edits, Message, refuse};
 use switchhook_sip::resolve::Supported;
@@ -54,6 +56,8 @@ pub(crate) enum Mail {
     Send(Destination, Bytes),
     /// A request of ours whose Call-ID is this lane's.
     Own(Box<Own>),
+    /// A call whose Call-ID is this lane's is to be ended from here.
+    EndDialog(Id, Ending),
     /// A drain has begun: take notice.
     Drain,
     /// The lane is to end.
@@ -136,7 +140,11 @@ impl Lane {
             while let Some(mail) = self.mail.pop_front() {
                 match mail {
                     Mail::Send(destination, bytes) => self.send(destination, bytes),
-                    Mail::Own(own) => self.own(Instant::now(), own),
+                    Mail::Own(own) => {
+                        self.counters.own_sent.count();
+                        self.own(Instant::now(), own);
+                    }
+                    Mail::EndDialog(id, ending) => self.end_dialog(Instant::now(), id, ending),
                     Mail::Drain => {}
                     Mail::Stop => return,
                 }

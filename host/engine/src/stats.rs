@@ -125,8 +125,10 @@ counters! {
         dialogs_begun: "dialogs.begun",
         /// Dialogs that were answered.
         dialogs_started: "dialogs.started",
-        /// Dialogs that a BYE ended.
+        /// Dialogs that a BYE ended, of a phone or from here.
         dialogs_ended: "dialogs.ended",
+        /// BYEs sent by the host itself.
+        dialog_byes: "dialogs.byes",
         /// Dialogs that were refused, cancelled or never answered.
         dialogs_failed: "dialogs.failed",
         /// Dialogs whose time was over.

@@ -417,7 +417,7 @@ fn noise_in_replies_harms_nobody() {
     let via = String::from_utf8_lossy(came.header(HeaderId::Via).unwrap()).into_owned();
     let noise = format!("SIP/2.0 200 OK\r\nVia: {via}\r\nCSeq: x\r\nContent-Length: 0\r\n\r\n");
     bob.send(site.udp, &noise);
-    let forged = text(&came).replace("z9hG4bKown.", "z9hG4bKown.0");
+    let forged = text(&came).replace("z9hG4bKown.", "z9hG4bKown.1");
     let forged = Message::parse(Bytes::from(forged)).unwrap();
     bob.answer(site.udp, &forged, 200);
     site.counts("replies.received", 2);

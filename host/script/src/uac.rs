@@ -15,6 +15,7 @@ use crate::refusal::Refusal;
 pub use switchhook_bindings::exports::switchhook::script::uac_route::Answered;
 pub use switchhook_bindings::switchhook::script::types::{Body as ReplyBody, Header};
 pub use switchhook_bindings::switchhook::script::uac::Reply;
+use switchhook_sip::dialog::Id;
 
 /// A request to be sent.
 #[derive(Clone, PartialEq, Eq)]
@@ -66,10 +67,21 @@ pub struct ReplyTo {
 /// What asking comes to; none where the host ends before.
 pub type Asked = Pin<Box<dyn Future<Output = Option<Reply>> + Send>>;
 
+/// Why a call is ended from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A script or an operator said so.
+    Ordered,
+    /// Its time is over: it has ended already.
+    TimedOut,
+}
+
 /// A sender of requests, for scripts. Refusals are `limit` where too many are under way, `invalid` for a listener that is none.
 pub trait Uac: Send + Sync + 'static {
     /// Sends a request and gives its number. Without `to` nobody is told what it comes to.
     fn send(&self, request: Request, to: Option<ReplyTo>) -> Result<u64, Refusal>;
     /// Sends a request. A future that is dropped gives up waiting, not the request.
     fn ask(&self, request: Request) -> Result<Asked, Refusal>;
+    /// Ends a tracked call: a BYE to each side, and the event of its end where that was ordered. Nothing where it is over meanwhile.
+    fn end_dialog(&self, call_id: &str, id: Id, why: Ending) -> Result<(), Refusal>;
 }

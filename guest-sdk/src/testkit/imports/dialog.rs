@@ -4,13 +4,14 @@ use switchhook_sip::dialog::{Id, State as Stored, route_param};
 use switchhook_sip::message::{HeaderId, Method, NameAddr};
 use switchhook_store::DialogError;
 use switchhook_store::dialogs::Begin;
+use switchhook_store::dialogs::dialog::Dialog;
 
 pub use crate::bindings::switchhook::script::dialog::{Info, State};
 use crate::host::types::Error;
 use crate::routes::Family;
 use crate::testkit::dialogs::{Dialogs, Tracked};
 use crate::testkit::message::{invalid, text};
-use crate::testkit::world::{World, event_of, not_found, world};
+use crate::testkit::world::{World, event_of, not_found, unavailable, world};
 
 pub(crate) fn manage() -> Result<(), Error> {
     let request = event_of(&[Family::RequestRoute], |event| Ok(event.request.clone()))?;
@@ -78,6 +79,22 @@ pub(crate) fn set_var(name: &str, value: Option<&str>) -> Result<(), Error> {
 pub(crate) fn set_timeout(seconds: u32) -> Result<(), Error> {
     let life = std::time::Duration::from_secs(seconds.into());
     within(|dialogs, id| dialogs.table.set_lifetime(dialogs.now, id, life))
+}
+
+pub(crate) fn set_bye_on_timeout(bye: bool) -> Result<(), Error> {
+    within(|dialogs, id| dialogs.table.set_bye(id, bye))
+}
+
+pub(crate) fn terminate() -> Result<(), Error> {
+    world(|world| {
+        let id = find_current(world).ok_or_else(|| not_found("current", "dialog"))?;
+        let goes_on = |dialog: &Dialog| dialog.state.is_confirmed();
+        if world.dialogs.table.read(id, goes_on) != Some(true) {
+            return Err(unavailable("expected a call that was answered and goes on"));
+        }
+        world.dialogs.ending.push(id);
+        Ok(())
+    })
 }
 
 pub(crate) fn set_profile(profile: &str, value: Option<&str>) -> Result<(), Error> {

@@ -135,6 +135,8 @@ pub(crate) struct Dialog {
     pub(crate) lifetime: Duration,
     /// How long a call may ring before it is given up as failed.
     pub(crate) ringing: Duration,
+    /// Whether both sides of a call whose time is over are sent a BYE, unless the script says otherwise.
+    pub(crate) bye_on_timeout: bool,
     /// Entries that names of dialogs are spread over, a power of two: `hash_size` of all nodes that share dialogs.
     pub(crate) entries: u32,
 }
@@ -145,6 +147,7 @@ impl Default for Dialog {
             max: 100_000,
             lifetime: Duration::secs(12 * 3600),
             ringing: Duration::secs(300),
+            bye_on_timeout: false,
             entries: 4096,
         }
     }

@@ -174,6 +174,7 @@ fn dialog_limits(config: &Dialog) -> DialogLimits {
         entries: config.entries,
         lifetime: config.lifetime.0,
         ringing: config.ringing.0,
+        bye: config.bye_on_timeout,
         ..DialogLimits::default()
     }
 }

@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ahash::RandomState;
-use switchhook_script::uac::{Asked, ReplyTo, Request, Uac};
+use switchhook_script::uac::{Asked, Ending, ReplyTo, Request, Uac};
 use switchhook_script::{ErrorCode, Refusal};
+use switchhook_sip::dialog::Id;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::{Answer, Own};
@@ -84,22 +85,26 @@ impl Face {
             others: VecDeque::new(),
             long: false,
             authorization: None,
-            permit,
+            permit: Some(permit),
         };
+        let call_id = own.call_id.clone();
+        self.tell(&call_id, Mail::Own(Box::new(own)))?;
+        Ok(number)
+    }
+
+    /// To the lane of that Call-ID.
+    fn tell(&self, call_id: &str, mail: Mail) -> Result<(), Refusal> {
         let lanes = self.parts.lanes.len().max(1) as u64;
-        let lane = (self.parts.keys.hash_one(own.call_id.as_bytes()) % lanes) as usize;
-        let posted = self
-            .parts
-            .lanes
-            .get(lane)
-            .is_some_and(|lane| lane.try_send(Mail::Own(Box::new(own))).is_ok());
-        match posted {
-            true => Ok(number),
-            false => Err(refusal(
+        let lane = (self.parts.keys.hash_one(call_id.as_bytes()) % lanes) as usize;
+        let lane = self.parts.lanes.get(lane);
+        let posted = lane.is_some_and(|lane| lane.try_send(mail).is_ok());
+        let full = || {
+            refusal(
                 ErrorCode::Limit,
                 "uac: the lane has too much to do".to_owned(),
-            )),
-        }
+            )
+        };
+        posted.then_some(()).ok_or_else(full)
     }
 }
 
@@ -128,6 +133,10 @@ impl Uac for Face {
         let (answer, answered) = oneshot::channel();
         self.post(request, |_| Ok(Answer::Guest(answer)))?;
         Ok(Box::pin(async move { answered.await.ok() }))
+    }
+
+    fn end_dialog(&self, call_id: &str, id: Id, why: Ending) -> Result<(), Refusal> {
+        self.tell(call_id, Mail::EndDialog(id, why))
     }
 }
 

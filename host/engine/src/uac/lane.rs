@@ -64,7 +64,6 @@ impl Own {
 impl Lane {
     /// Takes a request of ours: looks where it goes, and sends it there.
     pub(crate) fn own(&mut self, now: Instant, mut own: Box<Own>) {
-        self.counters.own_sent.count();
         own.until = Some(now + own.patience);
         self.random = self.random.wrapping_add(1);
         let random = self.keys.hash_one(self.random);
@@ -224,8 +223,10 @@ impl Lane {
                 };
                 let mut event = Event::new(route, None, None);
                 event.depth = depth;
-                self.letters
-                    .push_back(Post::Answered(script, event, own.permit));
+                self.letters.push_back(match own.permit {
+                    Some(permit) => Post::Answered(script, event, permit),
+                    None => Post::Event(script, event),
+                });
             }
         }
     }

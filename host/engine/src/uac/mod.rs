@@ -4,6 +4,7 @@
 //! lane of its Call-ID, so that its answer comes there. The lane finds the way (RFC 3263), repeats, tries the next address where one
 //! fails (4.3), and answers one challenge. Each comes to one final reply, made here where none comes; who asked is told once.
 
+mod dialog;
 mod face;
 mod lane;
 mod reply;
@@ -40,7 +41,8 @@ pub(crate) struct Own {
     long: bool,
     /// The header field that answers a challenge.
     authorization: Option<(&'static str, String)>,
-    permit: Permit,
+    /// None of what the host sends by itself.
+    permit: Option<Permit>,
 }
 
 /// One of those that may be under way.

@@ -15,7 +15,8 @@ use super::Answered;
 use super::text::text;
 use crate::context::Context;
 use crate::event::{Event, Route, Tracked};
-use crate::refusal::{Refusal, invalid, limit, not_found, not_here, of_malformed};
+use crate::refusal::{Refusal, invalid, limit, not_found, not_here, of_malformed, unavailable};
+use crate::uac::Ending;
 
 /// The longest life that a route may set, 30 days.
 const MAX_LIFETIME: u32 = 30 * 86_400;
@@ -88,6 +89,38 @@ impl Host for Context {
         let life = Duration::from_secs(seconds.into());
         Ok(self.with_dialog("dialog.set-timeout", |dialogs, now, id| {
             dialogs.set_lifetime(now, id, life)
+        }))
+    }
+
+    fn set_bye_on_timeout(&mut self, bye: bool) -> Answered<()> {
+        self.enter(0)?;
+        Ok(
+            self.with_dialog("dialog.set-bye-on-timeout", |dialogs, _, id| {
+                dialogs.set_bye(id, bye)
+            }),
+        )
+    }
+
+    fn terminate(&mut self) -> Answered<()> {
+        self.enter(0)?;
+        let found = self.with_dialog("dialog.terminate", |dialogs, _, id| {
+            let call = dialogs.read(id, |dialog| {
+                let answered = dialog.state >= State::ConfirmedUnacked;
+                (
+                    answered && dialog.state != State::Deleted,
+                    dialog.call_id.to_string(),
+                )
+            });
+            call.map(|call| (id, call)).ok_or(DialogError::Unknown)
+        });
+        Ok(found.and_then(|(id, (goes_on, call_id))| match goes_on {
+            true => self
+                .effects()
+                .uac()?
+                .end_dialog(&call_id, id, Ending::Ordered),
+            false => Err(unavailable(
+                "dialog.terminate: expected a call that was answered and goes on",
+            )),
         }))
     }
 

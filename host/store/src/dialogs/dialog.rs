@@ -84,7 +84,7 @@ pub struct Dialog {
 pub enum Event {
     /// It was answered.
     Start,
-    /// A BYE ended it.
+    /// A BYE ended it, of a phone or from here.
     End,
     /// It was never answered, or refused.
     Failed,
@@ -218,20 +218,38 @@ impl Dialog {
                 self.answered.get_or_insert(now);
                 (None, false)
             }
-            Kind::Refresh => {
-                let new = request.contact;
-                let other = !new.is_empty() && new.len() <= MAX_TEXT / 4 && *leg.contact != *new;
-                if other {
-                    leg.contact = new.into();
-                }
-                (None, other)
-            }
+            Kind::Refresh => (None, self.refresh(side, request.contact)),
             Kind::Bye => {
                 self.state = State::Deleted;
                 (Some(Event::End), false)
             }
             Kind::Ack | Kind::Other => (None, false),
         }
+    }
+
+    /// A side has named a Contact; tells whether it is another one.
+    pub(super) fn refresh(&mut self, side: Side, contact: &str) -> bool {
+        let leg = match side {
+            Side::Caller => &mut self.caller,
+            Side::Callee => &mut self.callee,
+        };
+        let other = self.state != State::Deleted
+            && !contact.is_empty()
+            && contact.len() <= MAX_TEXT / 4
+            && *leg.contact != *contact;
+        if other {
+            leg.contact = contact.into();
+        }
+        other
+    }
+
+    /// It is ended from here.
+    pub(super) fn end(&mut self) -> Option<Event> {
+        if self.state < State::ConfirmedUnacked || self.state == State::Deleted {
+            return None;
+        }
+        self.state = State::Deleted;
+        Some(Event::End)
     }
 
     /// It will not be answered.

@@ -15,6 +15,7 @@
 //! Limits: [`DialogLimits::max`] dialogs, those that have ended included; a further one is refused and the call goes on untracked.
 //! Texts, variables and profiles of each are bounded by the constants of [`dialog`]. At most 2 kB a dialog of a usual call.
 
+pub mod bye;
 pub mod dialog;
 mod profiles;
 mod replica;
@@ -56,6 +57,8 @@ pub struct DialogLimits {
     pub linger: Duration,
     /// How long another node's is kept beyond its end, for that node to tell of it.
     pub grace: Duration,
+    /// Whether both sides of a call whose time is over are to be sent a BYE, unless told otherwise.
+    pub bye: bool,
 }
 
 impl Default for DialogLimits {
@@ -68,6 +71,7 @@ impl Default for DialogLimits {
             unacked: Duration::from_secs(60),
             linger: Duration::from_secs(5),
             grace: Duration::from_secs(30),
+            bye: false,
         }
     }
 }
@@ -289,6 +293,16 @@ impl Dialogs {
         self.step(now, id, |dialog| (dialog.fail(), false))
     }
 
+    /// A 2xx to an INVITE or UPDATE within it came from that side: its Contact is the side's new one (RFC 3261 12.2.1.2).
+    pub fn refreshed(&self, now: Instant, id: Id, side: Side, contact: &str) {
+        self.step(now, id, |dialog| (None, dialog.refresh(side, contact)));
+    }
+
+    /// It is ended from here. `None` where it was not answered, or has ended.
+    pub fn end(&self, now: Instant, id: Id) -> Option<Event> {
+        self.step(now, id, |dialog| (dialog.end(), false))
+    }
+
     /// `step` says what befell the dialog, and whether one of its sides has another Contact.
     fn step(
         &self,
@@ -435,6 +449,22 @@ impl Dialogs {
         })?;
         self.arm(now, &mut self.lock(id.entry), id);
         Ok(())
+    }
+
+    /// Sets whether both sides are to be sent a BYE when its time is over.
+    pub fn set_bye(&self, id: Id, bye: bool) -> Result<(), DialogError> {
+        let mut shard = self.lock(id.entry);
+        let slot = shard.get_mut(id);
+        let slot = slot.filter(|slot| slot.dialog.state != State::Deleted);
+        slot.ok_or(DialogError::Unknown)?.bye = Some(bye);
+        Ok(())
+    }
+
+    /// Whether both sides are to be sent a BYE when its time is over.
+    pub fn wants_bye(&self, id: Id) -> bool {
+        let shard = self.lock(id.entry);
+        let slot = shard.get(id);
+        slot.and_then(|slot| slot.bye).unwrap_or(self.limits.bye)
     }
 
     fn change<R>(

@@ -18,6 +18,8 @@ pub(super) struct Slot {
     pub(super) ends: Instant,
     /// What it is now was not told yet.
     pub(super) changed: bool,
+    /// Whether both sides are to be sent a BYE when its time is over; none where that is as for all.
+    pub(super) bye: Option<bool>,
     timer: Option<TimerId>,
 }
 
@@ -80,6 +82,7 @@ impl Shard {
             dialog,
             ends,
             changed,
+            bye: None,
             timer: None,
         };
         self.slots.insert(id, Box::new(slot));

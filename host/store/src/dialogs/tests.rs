@@ -322,3 +322,107 @@ fn a_call_whose_node_is_gone_is_forgotten_after_its_time() {
     assert_eq!((here.table.len(), here.table.size("caller", None)), (0, 0));
     assert!(!here.table.replica().remove(id));
 }
+
+#[test]
+fn a_call_is_ended_from_here_by_a_bye_to_each_side() {
+    let site = site(DialogLimits::default());
+    let id = site.invite(0, "c1");
+    assert_eq!(site.table.end(site.at(0), id), None, "nobody has answered");
+    let byes = |id| {
+        let both = |dialog: &Dialog| [Side::Caller, Side::Callee].map(|side| dialog.bye(side));
+        site.table.read(id, both).unwrap()
+    };
+    assert_eq!(byes(id), [None, None]);
+    site.answer(1, id, 200);
+    site.request(1, id, Side::Caller, Kind::Ack);
+    // Both have moved since: one by its own request, one by its answer to that.
+    site.request(2, id, Side::Caller, Kind::Refresh);
+    let at = site.at(2);
+    site.table
+        .refreshed(at, id, Side::Callee, "sip:bob@192.0.2.98");
+    site.told.take();
+    site.table
+        .refreshed(at, id, Side::Callee, "sip:bob@192.0.2.98");
+    assert_eq!(site.told.take(), [""; 0], "nothing new");
+    let [to_caller, to_callee] = byes(id).map(Option::unwrap);
+    assert_eq!(to_caller.uri, "sip:alice@192.0.2.99");
+    assert_eq!(to_caller.from, "<sip:bob@example.test>;tag=b");
+    assert_eq!(to_caller.to, "<sip:alice@example.test>;tag=a");
+    assert_eq!(
+        (to_caller.cseq, to_caller.routes.len()),
+        (1, 0),
+        "bob has sent nothing"
+    );
+    assert_eq!(to_callee.uri, "sip:bob@192.0.2.98");
+    assert_eq!(
+        (to_callee.cseq, to_callee.to.as_str()),
+        (3, "<sip:bob@example.test>;tag=b")
+    );
+    assert_eq!(site.table.end(site.at(3), id), Some(Event::End));
+    assert_eq!(site.table.end(site.at(3), id), None);
+    assert_eq!(site.told.take(), ["state 5"]);
+    assert_eq!(
+        byes(id).map(|bye| bye.is_some()),
+        [true, true],
+        "they are read when it has ended"
+    );
+}
+
+#[test]
+fn a_bye_takes_the_route_set_and_strict_routers_their_way() {
+    let site = site(DialogLimits::default());
+    let id = site.invite(0, "c1");
+    for (route_set, uri, routes) in [
+        (
+            "<sip:192.0.2.3;lr>",
+            "sip:bob@192.0.2.7",
+            vec!["<sip:192.0.2.3;lr>"],
+        ),
+        (
+            "\"a, b\" <sip:192.0.2.3;lr>,<sip:192.0.2.4;a=1,2;lr>",
+            "sip:bob@192.0.2.7",
+            vec!["\"a, b\" <sip:192.0.2.3;lr>", "<sip:192.0.2.4;a=1,2;lr>"],
+        ),
+        (
+            "<sip:192.0.2.3>, <sip:192.0.2.4;lr>",
+            "sip:192.0.2.3",
+            vec!["<sip:192.0.2.4;lr>", "<sip:bob@192.0.2.7>"],
+        ),
+    ] {
+        let response = Response {
+            status: 180,
+            tag: "b",
+            contact: "sip:bob@192.0.2.7",
+            route_set,
+        };
+        site.table.answered(site.at(1), id, &response);
+        let bye = site
+            .table
+            .read(id, |dialog| dialog.bye(Side::Callee))
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (bye.uri.as_str(), bye.routes),
+            (
+                uri,
+                routes.iter().map(|route| (*route).to_owned()).collect()
+            )
+        );
+    }
+}
+
+#[test]
+fn whether_a_bye_ends_what_took_too_long_is_said_for_all_and_for_each() {
+    for bye in [false, true] {
+        let site = site(DialogLimits {
+            bye,
+            ..DialogLimits::default()
+        });
+        let id = site.invite(0, "c1");
+        assert_eq!(site.table.wants_bye(id), bye);
+        site.table.set_bye(id, !bye).unwrap();
+        assert_eq!(site.table.wants_bye(id), !bye);
+        let other = site.invite(0, "c2");
+        assert_eq!(site.table.wants_bye(other), bye);
+    }
+}

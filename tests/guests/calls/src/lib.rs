@@ -1,6 +1,7 @@
 //! A proxy that tracks each call, and tells what it knows of them: header fields of an INVITE tell it what to do.
 //!
 //! - `X-Var: NAME VALUE` sets a variable, `X-Timeout: SECONDS` the call's life, `X-Trap: 1` fails behind all of it
+//! - `X-Bye: 1` has a call whose time is over ended by BYEs; an INFO within a call that says `X-End: 1` ends it
 //! - each call is in the profiles `inbound` and `caller` with the user of From as value; more than two of a caller are answered 486
 //! - what goes on within a dialog carries `X-Dialog: STATE DURATION`, and `X-Var` with the variable `foo`
 //! - the table `events` counts what befell calls, and keeps the last one's `foo` under the event's name with `-foo`
@@ -38,6 +39,9 @@ pub mod routes {
         if let Some(seconds) = req.header("X-Timeout") {
             dialog::set_timeout(seconds.parse()?)?;
         }
+        if req.header("X-Bye").is_some() {
+            dialog::set_bye_on_timeout(true)?;
+        }
         if req.header("X-Trap").is_some() {
             return Err(Error::new("as it was told"));
         }
@@ -56,6 +60,10 @@ pub mod routes {
         req.set_header("X-Dialog", &format!("{:?} {}", call.state, call.duration));
         if let Some(value) = dialog::var("foo")? {
             req.set_header("X-Var", &value);
+        }
+        if req.header("X-End").is_some() {
+            dialog::terminate()?;
+            return req.reply(200, "Ending");
         }
         match req.method() {
             Method::Ack => req.forward(),

@@ -7,7 +7,8 @@ use crate::daemon::Daemon;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::time::Instant;
-use switchhook_sip::dialog::route_param;
+use switchhook_script::uac::Ending;
+use switchhook_sip::dialog::{Id, State, route_param};
 use switchhook_store::dialogs::dialog::{Dialog, Leg};
 
 #[derive(Deserialize)]
@@ -20,6 +21,19 @@ struct List {
 struct Profile {
     profile: String,
     value: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Name {
+    h_entry: u32,
+    h_id: u32,
+}
+
+#[derive(Deserialize)]
+struct Call {
+    call_id: String,
+    from_tag: String,
+    to_tag: String,
 }
 
 #[derive(Deserialize)]
@@ -37,6 +51,44 @@ pub(super) fn add(registry: &mut Registry<Daemon>) {
         params,
         "A page of the calls that are tracked: {items, next}.",
         |daemon: &Daemon, args: List| list(daemon, &args),
+    );
+    let params = const {
+        &[
+            required("h_entry", "as dlg.list has it"),
+            required("h_id", "as dlg.list has it"),
+        ]
+    };
+    registry.add(
+        "dlg.end_dlg",
+        params,
+        "Ends a call: sends both sides a BYE.",
+        |daemon: &Daemon, Name { h_entry, h_id }| {
+            end(
+                daemon,
+                Id {
+                    entry: h_entry,
+                    number: h_id,
+                },
+            )
+        },
+    );
+    let params = const {
+        &[
+            required("call_id", "its Call-ID"),
+            required("from_tag", "the caller's tag"),
+            required("to_tag", "the tag of who was called"),
+        ]
+    };
+    registry.add(
+        "dlg.terminate_dlg",
+        params,
+        "Ends a call, named by Call-ID and tags: sends both sides a BYE.",
+        |daemon: &Daemon, call: Call| {
+            let dialogs = &daemon.services.dialogs;
+            let found = dialogs.find(&call.call_id, &call.from_tag, &call.to_tag);
+            let (id, _) = found.ok_or_else(|| Fault::not_found("there is no such dialog"))?;
+            end(daemon, id)
+        },
     );
     let params = const {
         &[
@@ -62,6 +114,22 @@ pub(super) fn add(registry: &mut Registry<Daemon>) {
             Ok(sizes.collect::<Map<String, Value>>())
         },
     );
+}
+
+/// Has a call ended by a BYE to each side.
+fn end(daemon: &Daemon, id: Id) -> Result<(), Fault> {
+    let dialogs = &daemon.services.dialogs;
+    let goes_on = |dialog: &Dialog| {
+        let answered = dialog.state >= State::ConfirmedUnacked && dialog.state != State::Deleted;
+        answered.then(|| dialog.call_id.to_string())
+    };
+    let found = dialogs.read(id, goes_on);
+    let found = found.ok_or_else(|| Fault::not_found("there is no such dialog"))?;
+    let call_id = found.ok_or_else(|| Fault::refused("it is not answered, or has ended"))?;
+    let uac = daemon.services.uac.get();
+    let uac = uac.ok_or_else(|| Fault::refused("the engine has not begun"))?;
+    let ended = uac.end_dialog(&call_id, id, Ending::Ordered);
+    ended.map_err(|refusal| Fault::refused(refusal.message))
 }
 
 fn list(daemon: &Daemon, args: &List) -> Result<Paged, Fault> {
