@@ -10797,7 +10797,7 @@ pub mod exports {
                     RegistrarRoute,
                     /// `erlang-route.on-message`: the handler's name is that of the registered process.
                     ErlangRoute,
-                    /// `erlang-route.on-event`: the name is `node-up`, `node-down`, `exit` or `down`.
+                    /// `erlang-route.on-event`: the name is `node-up`, `node-down`, `node-busy`, `node-ready`, `exit` or `down`.
                     ErlangEvent,
                     /// `rpc-route`: the handler's name is the command's.
                     RpcRoute,
@@ -12415,6 +12415,10 @@ pub mod exports {
                     Exit(Exited),
                     /// A watched process ended.
                     Down(Down),
+                    /// A node reads less than it is sent: what is sent to it, and calls, are refused with `limit` until it is ready again.
+                    NodeBusy(_rt::String),
+                    /// A node that was busy has caught up.
+                    NodeReady(_rt::String),
                 }
                 impl ::core::fmt::Debug for Event {
                     fn fmt(
@@ -12433,6 +12437,12 @@ pub mod exports {
                             }
                             Event::Down(e) => {
                                 f.debug_tuple("Event::Down").field(e).finish()
+                            }
+                            Event::NodeBusy(e) => {
+                                f.debug_tuple("Event::NodeBusy").field(e).finish()
+                            }
+                            Event::NodeReady(e) => {
+                                f.debug_tuple("Event::NodeReady").field(e).finish()
                             }
                         }
                     }
@@ -12550,10 +12560,10 @@ pub mod exports {
                 ) -> *mut u8 {
                     unsafe {
                         #[cfg(target_arch = "wasm32")] _rt::run_ctors_once();
-                        let result11 = {
-                            let v10 = match arg0 {
+                        let result13 = {
+                            let v12 = match arg0 {
                                 0 => {
-                                    let e10 = {
+                                    let e12 = {
                                         let len0 = arg2;
                                         let bytes0 = _rt::Vec::from_raw_parts(
                                             arg1.cast(),
@@ -12562,10 +12572,10 @@ pub mod exports {
                                         );
                                         _rt::string_lift(bytes0)
                                     };
-                                    Event::NodeUp(e10)
+                                    Event::NodeUp(e12)
                                 }
                                 1 => {
-                                    let e10 = {
+                                    let e12 = {
                                         let len1 = arg2;
                                         let bytes1 = _rt::Vec::from_raw_parts(
                                             arg1.cast(),
@@ -12583,10 +12593,10 @@ pub mod exports {
                                             reason: _rt::string_lift(bytes2),
                                         }
                                     };
-                                    Event::NodeDown(e10)
+                                    Event::NodeDown(e12)
                                 }
                                 2 => {
-                                    let e10 = {
+                                    let e12 = {
                                         let len3 = arg2;
                                         let bytes3 = _rt::Vec::from_raw_parts(
                                             arg1.cast(),
@@ -12605,11 +12615,10 @@ pub mod exports {
                                             >>::from(_rt::Vec::from_raw_parts(arg5.cast(), len5, len5)),
                                         }
                                     };
-                                    Event::Exit(e10)
+                                    Event::Exit(e12)
                                 }
-                                n => {
-                                    debug_assert_eq!(n, 3, "invalid enum discriminant");
-                                    let e10 = {
+                                3 => {
+                                    let e12 = {
                                         let len6 = arg2;
                                         let bytes6 = _rt::Vec::from_raw_parts(
                                             arg1.cast(),
@@ -12632,31 +12641,56 @@ pub mod exports {
                                             >>::from(_rt::Vec::from_raw_parts(arg7.cast(), len9, len9)),
                                         }
                                     };
-                                    Event::Down(e10)
+                                    Event::Down(e12)
+                                }
+                                4 => {
+                                    let e12 = {
+                                        let len10 = arg2;
+                                        let bytes10 = _rt::Vec::from_raw_parts(
+                                            arg1.cast(),
+                                            len10,
+                                            len10,
+                                        );
+                                        _rt::string_lift(bytes10)
+                                    };
+                                    Event::NodeBusy(e12)
+                                }
+                                n => {
+                                    debug_assert_eq!(n, 5, "invalid enum discriminant");
+                                    let e12 = {
+                                        let len11 = arg2;
+                                        let bytes11 = _rt::Vec::from_raw_parts(
+                                            arg1.cast(),
+                                            len11,
+                                            len11,
+                                        );
+                                        _rt::string_lift(bytes11)
+                                    };
+                                    Event::NodeReady(e12)
                                 }
                             };
-                            T_::on_event(v10)
+                            T_::on_event(v12)
                         };
-                        let ptr12 = (&raw mut _RET_AREA.0).cast::<u8>();
-                        match result11 {
+                        let ptr14 = (&raw mut _RET_AREA.0).cast::<u8>();
+                        match result13 {
                             Ok(_) => {
-                                *ptr12.add(0).cast::<u8>() = (0i32) as u8;
+                                *ptr14.add(0).cast::<u8>() = (0i32) as u8;
                             }
                             Err(e) => {
-                                *ptr12.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec13 = (e.into_bytes()).into_boxed_slice();
-                                let ptr13 = vec13.as_ptr().cast::<u8>();
-                                let len13 = vec13.len();
-                                ::core::mem::forget(vec13);
-                                *ptr12
+                                *ptr14.add(0).cast::<u8>() = (1i32) as u8;
+                                let vec15 = (e.into_bytes()).into_boxed_slice();
+                                let ptr15 = vec15.as_ptr().cast::<u8>();
+                                let len15 = vec15.len();
+                                ::core::mem::forget(vec15);
+                                *ptr14
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len13;
-                                *ptr12
+                                    .cast::<usize>() = len15;
+                                *ptr14
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr13.cast_mut();
+                                    .cast::<*mut u8>() = ptr15.cast_mut();
                             }
                         };
-                        ptr12
+                        ptr14
                     }
                 }
                 #[doc(hidden)]
@@ -13784,9 +13818,9 @@ macro_rules! __export_script_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:switchhook:script@0.1.0:script:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 7831] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 7858] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9a<\x01A\x02\x01AE\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb5<\x01A\x02\x01AE\x01\
 B\x06\x01m\x05\x05error\x04warn\x04info\x05debug\x05trace\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05leve\
 l\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x1bswitchhook:script/log@0.1.0\x05\0\x01\
@@ -13956,26 +13990,26 @@ egistrar-route@0.1.0\x05\x1f\x02\x03\0\x0a\x04info\x01B\x07\x02\x03\x02\x01\x20\
 \x04kind\x05\x06sender\x06\x04nodes\x07content\x03\x04\0\x07message\x03\0\x07\x01\
 r\x02\x04nodes\x06reasons\x04\0\x04lost\x03\0\x09\x01r\x03\x07processs\x06sender\
 \x03\x06reason\x03\x04\0\x06exited\x03\0\x0b\x01r\x04\x07processs\x09reference\x03\
-\x07subject\x03\x06reason\x03\x04\0\x04down\x03\0\x0d\x01q\x04\x07node-up\x01s\0\
-\x09node-down\x01\x0a\0\x04exit\x01\x0c\0\x04down\x01\x0e\0\x04\0\x05event\x03\0\
-\x0f\x01j\x01\x01\x01s\x01@\x02\x04names\x07message\x08\0\x11\x04\0\x0aon-messag\
-e\x01\x12\x01j\0\x01s\x01@\x01\x05event\x10\0\x13\x04\0\x08on-event\x01\x14\x04\0\
-$switchhook:script/erlang-route@0.1.0\x05#\x01B\x05\x01r\x02\x04code{\x07message\
-s\x04\0\x05fault\x03\0\0\x01j\x01s\x01\x01\x01@\x02\x04names\x06paramss\0\x02\x04\
-\0\x0aon-command\x01\x03\x04\0!switchhook:script/rpc-route@0.1.0\x05$\x01B\x11\x02\
-\x03\x02\x01\x0b\x04\0\x04body\x03\0\0\x01r\x03\x07channels\x06senders\x07conten\
-t\x01\x04\0\x07message\x03\0\x02\x01k\x01\x01r\x03\x06status{\x06reasons\x04body\
-\x04\x04\0\x06answer\x03\0\x05\x01r\x03\x06numberw\x04nodes\x06status{\x04\0\x08\
-answered\x03\0\x07\x01q\x04\x07peer-up\x01s\0\x0dpeer-disabled\x01s\0\x09peer-do\
-wn\x01s\0\x08answered\x01\x08\0\x04\0\x05event\x03\0\x09\x01j\x01\x06\x01s\x01@\x01\
-\x07message\x03\0\x0b\x04\0\x0aon-message\x01\x0c\x01j\0\x01s\x01@\x01\x05event\x0a\
-\0\x0d\x04\0\x08on-event\x01\x0e\x04\0!switchhook:script/dmq-route@0.1.0\x05%\x02\
-\x03\0\x0f\x05reply\x01B\x07\x02\x03\x02\x01&\x04\0\x05reply\x03\0\0\x01r\x03\x06\
-numberw\x07contexts\x05reply\x01\x04\0\x08answered\x03\0\x02\x01j\0\x01s\x01@\x02\
-\x04names\x08answered\x03\0\x04\x04\0\x08on-reply\x01\x05\x04\0!switchhook:scrip\
-t/uac-route@0.1.0\x05'\x04\0\x1eswitchhook:script/script@0.1.0\x04\0\x0b\x0c\x01\
-\0\x06script\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.258.3\x10wit-bindgen-rust\x060.61.1";
+\x07subject\x03\x06reason\x03\x04\0\x04down\x03\0\x0d\x01q\x06\x07node-up\x01s\0\
+\x09node-down\x01\x0a\0\x04exit\x01\x0c\0\x04down\x01\x0e\0\x09node-busy\x01s\0\x0a\
+node-ready\x01s\0\x04\0\x05event\x03\0\x0f\x01j\x01\x01\x01s\x01@\x02\x04names\x07\
+message\x08\0\x11\x04\0\x0aon-message\x01\x12\x01j\0\x01s\x01@\x01\x05event\x10\0\
+\x13\x04\0\x08on-event\x01\x14\x04\0$switchhook:script/erlang-route@0.1.0\x05#\x01\
+B\x05\x01r\x02\x04code{\x07messages\x04\0\x05fault\x03\0\0\x01j\x01s\x01\x01\x01\
+@\x02\x04names\x06paramss\0\x02\x04\0\x0aon-command\x01\x03\x04\0!switchhook:scr\
+ipt/rpc-route@0.1.0\x05$\x01B\x11\x02\x03\x02\x01\x0b\x04\0\x04body\x03\0\0\x01r\
+\x03\x07channels\x06senders\x07content\x01\x04\0\x07message\x03\0\x02\x01k\x01\x01\
+r\x03\x06status{\x06reasons\x04body\x04\x04\0\x06answer\x03\0\x05\x01r\x03\x06nu\
+mberw\x04nodes\x06status{\x04\0\x08answered\x03\0\x07\x01q\x04\x07peer-up\x01s\0\
+\x0dpeer-disabled\x01s\0\x09peer-down\x01s\0\x08answered\x01\x08\0\x04\0\x05even\
+t\x03\0\x09\x01j\x01\x06\x01s\x01@\x01\x07message\x03\0\x0b\x04\0\x0aon-message\x01\
+\x0c\x01j\0\x01s\x01@\x01\x05event\x0a\0\x0d\x04\0\x08on-event\x01\x0e\x04\0!swi\
+tchhook:script/dmq-route@0.1.0\x05%\x02\x03\0\x0f\x05reply\x01B\x07\x02\x03\x02\x01\
+&\x04\0\x05reply\x03\0\0\x01r\x03\x06numberw\x07contexts\x05reply\x01\x04\0\x08a\
+nswered\x03\0\x02\x01j\0\x01s\x01@\x02\x04names\x08answered\x03\0\x04\x04\0\x08o\
+n-reply\x01\x05\x04\0!switchhook:script/uac-route@0.1.0\x05'\x04\0\x1eswitchhook\
+:script/script@0.1.0\x04\0\x0b\x0c\x01\0\x06script\x03\0\0\0G\x09producers\x01\x0c\
+processed-by\x02\x0dwit-component\x070.258.3\x10wit-bindgen-rust\x060.61.1";
         };
     };
 }
