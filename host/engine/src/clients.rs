@@ -60,7 +60,7 @@ impl<T> Clients<T> {
     }
 
     /// How long one waits where nothing else is said: Timer F.
-    pub(crate) fn patience(&self) -> Duration {
+    pub(crate) fn timer_f(&self) -> Duration {
         self.timers.f
     }
 

@@ -52,7 +52,7 @@ impl Lane {
             tag: String::new(),
             cseq: bye.cseq,
             answer: Answer::Nobody,
-            patience: self.owns.patience(),
+            patience: self.owns.timer_f(),
             until: None,
             at: None,
             others: VecDeque::new(),
