@@ -93,6 +93,23 @@ fn a_script_that_is_not_the_router_asks_and_is_told() {
     daemon.stop();
 }
 
+/// The lanes' sockets share a port, so the kernel gives the refusal of a port to any of them.
+#[test]
+fn a_port_that_refuses_is_known_at_once_whichever_lane_hears_of_it() {
+    let _beside = beside();
+    let place = Place::new();
+    let daemon = daemon(&place);
+    let uri = format!("uri=sip:bob@{}", place.at(5099));
+    for _ in 0..12 {
+        let reply = ask(&daemon, &[&uri, "timeout=8000"]);
+        assert_eq!(
+            (&reply["status"], &reply["made_here"]),
+            (&503.into(), &true.into())
+        );
+    }
+    daemon.stop();
+}
+
 #[test]
 fn what_makes_no_sense_is_refused() {
     let _beside = beside();
@@ -236,8 +253,7 @@ fn registrar(place: &Place, central: SocketAddr) -> Daemon {
         .set(&format!("{config}.trusted=[\"{}\"]", central.ip()))
         .set(&format!("{config}.user=\"registrar\""))
         .set(&format!("{config}.password=\"secret\""))
-        // The kernel may tell another lane that a port refuses; then it takes Timer F to know.
-        .set("sip.lanes=1")
+        .set("sip.lanes=4")
         .start()
 }
 

@@ -113,10 +113,12 @@ impl Engine {
             let lane_counters = Arc::new(LaneCounters::default());
             counters.push((Arc::clone(&lane_counters), part.counters()));
             let (post, letters) = mpsc::channel(limits.inbox.max(1));
+            let neighbours = mail.iter().enumerate().filter(|(other, _)| *other != index);
             let parts = LaneParts {
                 index,
                 part,
                 inbox,
+                neighbours: neighbours.map(|(_, mail)| mail.clone()).collect(),
                 post: letters,
                 back,
                 lanes: Arc::clone(&handover),
@@ -271,6 +273,7 @@ struct LaneParts {
     index: usize,
     part: Part,
     inbox: mpsc::Receiver<Mail>,
+    neighbours: Vec<mpsc::Sender<Mail>>,
     post: mpsc::Receiver<Post>,
     back: mpsc::Receiver<Back>,
     lanes: Arc<[Inbox]>,
@@ -343,6 +346,7 @@ fn lane(parts: LaneParts) -> Result<Lane, StartError> {
         back: parts.back,
         others_mail: parts.lanes.iter().map(|_| Vec::new()).collect(),
         lanes: parts.lanes,
+        neighbours: parts.neighbours,
         handed: Vec::new(),
         counters: parts.counters,
         limits: parts.limits,

@@ -7,7 +7,7 @@ use switchhook_net::Failure;
 use switchhook_sip::flow::{Destination, Transport};
 use switchhook_sip::message::{Message, Method};
 
-use crate::lane::Lane;
+use crate::lane::{Lane, Mail};
 use crate::reply::way_back;
 
 impl Lane {
@@ -29,13 +29,33 @@ impl Lane {
         {
             self.unconnected.insert(now, destination.remote);
         }
-        let branch = top_branch(bytes);
-        if branch.is_some_and(|branch| self.own_failed(now, branch)) {
-            return;
+        if !self.request_failed(now, bytes, destination, error)
+            && destination.transport == Transport::Udp
+        {
+            // The lanes' sockets share a port: the kernel gives what ICMP says to any of them.
+            for lane in &self.neighbours {
+                // One that has too much to do learns it by its timers.
+                let _ = lane.try_send(Mail::Failed(bytes.clone(), destination, error.clone()));
+            }
         }
-        let origin = branch.and_then(|branch| self.tm.origin(branch, method(bytes)));
-        let Some(origin) = origin else {
-            return;
+    }
+
+    /// A request is known not to have arrived. False where no transaction of this lane sent it.
+    pub(crate) fn request_failed(
+        &mut self,
+        now: Instant,
+        bytes: &Bytes,
+        destination: Destination,
+        error: &Failure,
+    ) -> bool {
+        let Some(branch) = top_branch(bytes) else {
+            return false;
+        };
+        if self.own_failed(now, branch) {
+            return true;
+        }
+        let Some(origin) = self.tm.origin(branch, method(bytes)) else {
+            return false;
         };
         if matches!(error, Failure::Gone) && destination.flow.is_some() {
             // The connection that a contact registered over: no other way leads to it (RFC 5626 5.3).
@@ -43,6 +63,7 @@ impl Lane {
         } else {
             self.tm.on_transport_error(now, origin);
         }
+        true
     }
 
     /// A reply whose connection is gone goes to the address in its Via, once (RFC 3261 18.2.2). Any other that got lost is

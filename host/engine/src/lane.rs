@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use ahash::RandomState;
 use bytes::Bytes;
 use switchhook_net::resolver::Resolver;
-use switchhook_net::{Event as NetEvent, Net};
+use switchhook_net::{Event as NetEvent, Failure, Net};
 use switchhook_script::uac::Ending;
 use switchhook_script::{Event, Pool, Script, Services};
 use switchhook_sip::dialog::Id;
@@ -52,6 +52,8 @@ const NAP: Duration = Duration::from_millis(500);
 
 /// What a lane is told by others.
 pub(crate) enum Mail {
+    /// A request that ICMP says did not arrive; the kernel told another lane.
+    Failed(Bytes, Destination, Failure),
     /// A message of the bus that goes by a connection.
     Send(Destination, Bytes),
     /// A request of ours whose Call-ID is this lane's.
@@ -93,6 +95,8 @@ pub(crate) struct Lane {
     /// Events without an instance.
     pub(crate) waiting: VecDeque<(Waiting, Box<Event>)>,
     pub(crate) inbox: mpsc::Receiver<Mail>,
+    /// The other lanes' boxes.
+    pub(crate) neighbours: Vec<mpsc::Sender<Mail>>,
     /// The letter box, and what was taken out of it and not worked off.
     pub(crate) post: mpsc::Receiver<Post>,
     pub(crate) letters: VecDeque<Post>,
@@ -139,6 +143,11 @@ impl Lane {
             self.take_handed();
             while let Some(mail) = self.mail.pop_front() {
                 match mail {
+                    Mail::Failed(bytes, destination, error) => {
+                        let now = Instant::now();
+                        self.request_failed(now, &bytes, destination, &error);
+                        self.drain(now);
+                    }
                     Mail::Send(destination, bytes) => self.send(destination, bytes),
                     Mail::Own(own) => {
                         self.counters.own_sent.count();
