@@ -82,7 +82,10 @@ pub mod routes {
     #[rpc("own.send")]
     fn send(params: &rpc::Params) -> Result<u64> {
         let wanted: Wanted = params.read()?;
-        wanted.request().on_reply(&wanted.route, &wanted.context).send()
+        wanted
+            .request()
+            .on_reply(&wanted.route, &wanted.context)
+            .send()
     }
 
     #[event_route("uac:came")]
