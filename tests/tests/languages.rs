@@ -69,6 +69,7 @@ fn a_router_in_javascript() {
         "erlang",
         "rpc",
         "dmq",
+        "uac",
     ];
     answers_options_and_relays_a_message("options-js", &grants);
 }
