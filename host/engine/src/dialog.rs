@@ -174,15 +174,18 @@ impl Lane {
         }
     }
 
-    /// What time brought about; for one lane, now and then.
-    pub(crate) fn expire_dialogs(&mut self, now: Instant) {
+    /// What time brought about, up to a batch; for one lane, now and then. Tells how much it was.
+    pub(crate) fn expire_dialogs(&mut self, now: Instant) -> usize {
         let services = Arc::clone(&self.services);
-        for (id, event) in services.dialogs.expire(now, self.limits.expired) {
+        let ended = services.dialogs.expire(now, self.limits.expired);
+        let count = ended.len();
+        for (id, event) in ended {
             if event == dialog::Event::Timeout && services.dialogs.wants_bye(id) {
                 self.end_elsewhere(id);
             }
             self.dialog_event(now, id, Some(event));
         }
+        count
     }
 
     /// A call's time is over: the lane of its Call-ID, where its answers come, sends BYEs.

@@ -322,6 +322,7 @@ fn lane(parts: LaneParts) -> Result<Lane, StartError> {
     let net = Net::new(parts.part)?;
     let supported = supported(net.locals());
     let timers = parts.transactions.timers.clone();
+    let housekeeping = parts.limits.housekeeping;
     Ok(Lane {
         index: parts.index,
         net,
@@ -354,6 +355,7 @@ fn lane(parts: LaneParts) -> Result<Lane, StartError> {
         server: parts.server,
         dmq: parts.dmq,
         draining: parts.draining,
+        tidy: Instant::now() + housekeeping,
         overload: Overload::default(),
         scratch: Vec::with_capacity(4096),
         edits: Edits::default(),

@@ -115,6 +115,8 @@ pub(crate) struct Lane {
     /// The way to the bus, where this node is on one.
     pub(crate) dmq: Option<Mailbox>,
     pub(crate) draining: Arc<AtomicBool>,
+    /// When to look after what time has ended.
+    pub(crate) tidy: Instant,
     pub(crate) overload: Overload,
     /// Buffers that are used again for whatever is written here.
     pub(crate) scratch: Vec<u8>,
@@ -133,7 +135,6 @@ impl Lane {
     /// Works until it is told to stop.
     pub(crate) async fn run(mut self) {
         let mut sleep = Box::pin(tokio::time::sleep(NAP));
-        let mut swept = Instant::now();
         loop {
             self.wait(&mut sleep).await;
             let fill = self.net.receive(&mut self.events);
@@ -190,8 +191,7 @@ impl Lane {
                 self.counters.unfinished.set(unfinished as u64);
                 self.counters.drains.set(1);
             }
-            if now.duration_since(swept) >= self.limits.housekeeping {
-                swept = now;
+            if now >= self.tidy {
                 self.housekeeping(now);
             }
         }
@@ -200,7 +200,7 @@ impl Lane {
     /// Waits for anything to do.
     async fn wait(&mut self, sleep: &mut Pin<Box<Sleep>>) {
         let now = Instant::now();
-        let mut due = now + NAP;
+        let mut due = self.tidy.min(now + NAP);
         if !self.waiting.is_empty() || !self.letters.is_empty() {
             due = now + RETRY;
         }

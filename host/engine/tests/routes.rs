@@ -179,3 +179,41 @@ fn the_end_of_a_contact_is_told_to_the_script() {
     site.counts("guest.traps", 1);
     site.engine.stop();
 }
+
+/// A site without power: all its phones' contacts end at once, and go batch after batch.
+#[test]
+fn contacts_that_end_together_do_not_wait_for_one_another() {
+    const PHONES: usize = 20;
+    let mut plan = Plan::default();
+    plan.limits.housekeeping = Duration::from_secs(2);
+    plan.limits.expired = 1;
+    let routes = r#"
+        (func (export "switchhook:script/request-route@0.1.0#on-request") (result i32)
+            call $begin (call $done))"#;
+    let wasm = guest(&["request-route"], IMPORTS, &format!("{COMMON}{routes}"));
+    let site = Site::running(plan, &wasm);
+    let phone = Phone::new("alice");
+    let source = site.source(phone.address);
+    let limits = registrar::Limits {
+        min_expires: Duration::from_secs(1),
+        ..registrar::Limits::default()
+    };
+    let now = Instant::now();
+    for user in 0..PHONES {
+        let register = phone.request(
+            "REGISTER",
+            "sip:example.test",
+            &format!("e{user}"),
+            "Expires: 1\r\n",
+        );
+        let register = Message::parse(register.into_bytes().into()).unwrap();
+        site.services.locations["location"]
+            .update(now, &format!("sip:{user}@example.test"), |current| {
+                let outcome = registrar::save(now, register.view(), &source, current, &limits);
+                (outcome.bindings, ())
+            })
+            .unwrap();
+    }
+    site.counts("registrar.expired", PHONES as u64);
+    site.engine.stop();
+}
