@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
+use std::hash::Hash;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,6 +50,13 @@ const MAIL: usize = 256;
 const RETRY: Duration = Duration::from_millis(2);
 /// How long a lane sleeps at most, so that it looks after what has no timer of its own.
 const NAP: Duration = Duration::from_millis(500);
+
+/// The lane of that many that has all of one key: a Call-ID, for SIP. All must choose by the same keys.
+pub(crate) fn lane_of(keys: &RandomState, key: impl Hash, lanes: usize) -> usize {
+    let lane = keys.hash_one(key) % lanes.max(1) as u64;
+    // It is below `lanes`.
+    usize::try_from(lane).unwrap_or_default()
+}
 
 /// What a lane is told by others.
 pub(crate) enum Mail {
@@ -300,7 +308,7 @@ impl Lane {
         if self.lanes.len() > 1
             && let Ok(call_id) = message.call_id()
         {
-            let lane = (self.keys.hash_one(call_id) % self.lanes.len() as u64) as usize;
+            let lane = lane_of(&self.keys, call_id, self.lanes.len());
             if lane != self.index
                 && let Some(mail) = self.others_mail.get_mut(lane)
             {

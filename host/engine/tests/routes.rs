@@ -142,6 +142,24 @@ fn reply_routes_drop_what_they_may_and_pass_the_rest() {
     site.engine.stop();
 }
 
+/// A contact that ends in a second, saved past the route.
+fn registers_for_a_second(site: &Site, phone: &Phone, aor: &str) {
+    let register = phone.request("REGISTER", "sip:example.test", aor, "Expires: 1\r\n");
+    let register = Message::parse(register.into_bytes().into()).unwrap();
+    let limits = registrar::Limits {
+        min_expires: Duration::from_secs(1),
+        ..registrar::Limits::default()
+    };
+    let source = site.source(phone.address);
+    let now = Instant::now();
+    site.services.locations["location"]
+        .update(now, aor, |current| {
+            let outcome = registrar::save(now, register.view(), &source, current, &limits);
+            (outcome.bindings, ())
+        })
+        .unwrap();
+}
+
 #[test]
 fn the_end_of_a_contact_is_told_to_the_script() {
     let mut plan = Plan::default();
@@ -159,21 +177,7 @@ fn the_end_of_a_contact_is_told_to_the_script() {
     );
     let site = Site::running(plan, &wasm);
     let alice = Phone::new("alice");
-    let register = alice.request("REGISTER", "sip:example.test", "e1", "Expires: 1\r\n");
-    let register = Message::parse(register.into_bytes().into()).unwrap();
-    let limits = registrar::Limits {
-        min_expires: Duration::from_secs(1),
-        ..registrar::Limits::default()
-    };
-    let source = site.source(alice.address);
-    // As if it had come a while ago.
-    let now = Instant::now();
-    site.services.locations["location"]
-        .update(now, "sip:alice@example.test", |current| {
-            let outcome = registrar::save(now, register.view(), &source, current, &limits);
-            (outcome.bindings, ())
-        })
-        .unwrap();
+    registers_for_a_second(&site, &alice, "sip:alice@example.test");
     // The route is there: it traps, which is counted.
     site.counts("registrar.expired", 1);
     site.counts("guest.traps", 1);
@@ -193,26 +197,8 @@ fn contacts_that_end_together_do_not_wait_for_one_another() {
     let wasm = guest(&["request-route"], IMPORTS, &format!("{COMMON}{routes}"));
     let site = Site::running(plan, &wasm);
     let phone = Phone::new("alice");
-    let source = site.source(phone.address);
-    let limits = registrar::Limits {
-        min_expires: Duration::from_secs(1),
-        ..registrar::Limits::default()
-    };
-    let now = Instant::now();
     for user in 0..PHONES {
-        let register = phone.request(
-            "REGISTER",
-            "sip:example.test",
-            &format!("e{user}"),
-            "Expires: 1\r\n",
-        );
-        let register = Message::parse(register.into_bytes().into()).unwrap();
-        site.services.locations["location"]
-            .update(now, &format!("sip:{user}@example.test"), |current| {
-                let outcome = registrar::save(now, register.view(), &source, current, &limits);
-                (outcome.bindings, ())
-            })
-            .unwrap();
+        registers_for_a_second(&site, &phone, &format!("sip:{user}@example.test"));
     }
     site.counts("registrar.expired", PHONES as u64);
     site.engine.stop();

@@ -120,36 +120,7 @@ pub fn send<'a>(
     socket: BorrowedFd<'_>,
     datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])>,
 ) -> io::Result<usize> {
-    // SAFETY: all-zero bytes are valid for all three: null pointers, zero lengths, family AF_UNSPEC.
-    let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
-    let mut slices: [libc::iovec; BATCH] = unsafe { mem::zeroed() };
-    let mut names: [Name; BATCH] = unsafe { mem::zeroed() };
-    let mut count = 0;
-    for ((to, bytes), index) in datagrams.zip(0..BATCH) {
-        slices[index] = libc::iovec {
-            // The kernel only reads what a message to send points at; the type has no const form.
-            iov_base: bytes.as_ptr().cast_mut().cast(),
-            iov_len: bytes.len(),
-        };
-        let length = names[index].write(to);
-        let header = &mut headers[index].msg_hdr;
-        header.msg_iov = &raw mut slices[index];
-        header.msg_iovlen = 1;
-        header.msg_name = (&raw mut names[index]).cast();
-        header.msg_namelen = length;
-        count = index + 1;
-    }
-    // SAFETY: the first `count` headers each point at one initialised iovec and one name of the given length, both in
-    // arrays that live until the call returns; the bytes are borrowed for 'a, which outlives the call.
-    let sent = unsafe {
-        libc::sendmmsg(
-            socket.as_raw_fd(),
-            headers.as_mut_ptr(),
-            count as libc::c_uint,
-            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-        )
-    };
-    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    send_groups(socket, datagrams.map(|datagram| [datagram]))
 }
 
 /// Whether this kernel cuts large buffers into datagrams (`UDP_SEGMENT`, Linux 4.18): one that does not would send them as one.
@@ -173,11 +144,10 @@ pub(crate) fn knows_segments(socket: BorrowedFd<'_>) -> bool {
 const SEGMENT: usize = 3;
 
 /// Sends up to [`BATCH`] datagrams in groups, each of which goes to one address and is cut into datagrams of its first one's length by
-/// the kernel. Tells how many groups went. An error is about the first of them.
-pub(crate) fn send_groups<'a, 'b>(
+/// the kernel. Does not wait. Tells how many groups went. An error is about the first of them.
+pub(crate) fn send_groups<'a>(
     socket: BorrowedFd<'_>,
-    groups: impl Iterator<Item = &'b [u8]>,
-    datagram: impl Fn(u8) -> Option<(SocketAddr, &'a [u8])>,
+    groups: impl Iterator<Item = impl IntoIterator<Item = (SocketAddr, &'a [u8])>>,
 ) -> io::Result<usize> {
     // SAFETY: all-zero bytes are valid for all three: null pointers, zero lengths, family AF_UNSPEC.
     let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
@@ -188,7 +158,7 @@ pub(crate) fn send_groups<'a, 'b>(
     let mut count = 0;
     for (group, index) in groups.zip(0..BATCH) {
         let first = used;
-        for (to, bytes) in group.iter().filter_map(|number| datagram(*number)) {
+        for (to, bytes) in group {
             if used == BATCH {
                 break;
             }

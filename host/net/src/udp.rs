@@ -181,12 +181,14 @@ impl Udp {
             });
             let sent = match (&plan, self.queue.front()) {
                 (Some(plan), _) => {
-                    let datagram = |number: u8| {
-                        let (to, bytes) = self.queue.get(usize::from(number))?;
+                    let datagram = |number: &u8| {
+                        let (to, bytes) = self.queue.get(usize::from(*number))?;
                         Some((*to, bytes.as_ref()))
                     };
+                    let groups = plan.groups();
+                    let groups = groups.map(|group| group.iter().filter_map(datagram));
                     self.socket.try_io(Interest::WRITABLE, || {
-                        mmsg::send_groups(self.socket.as_fd(), plan.groups(), datagram)
+                        mmsg::send_groups(self.socket.as_fd(), groups)
                     })
                 }
                 // What a lane sends when it has little to do: without the arrays of a batch.

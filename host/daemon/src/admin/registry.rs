@@ -8,7 +8,7 @@ use crate::config::nearest;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// One argument.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -43,20 +43,20 @@ struct Method<C> {
     name: &'static str,
     params: &'static [Param],
     doc: &'static str,
+    /// It takes microseconds and waits for nothing.
+    short: bool,
     run: Run<C>,
 }
 
 /// All methods, by name.
 pub(crate) struct Registry<C> {
     methods: BTreeMap<&'static str, Method<C>>,
-    short: BTreeSet<&'static str>,
 }
 
 impl<C> Registry<C> {
     pub(crate) fn new() -> Self {
         Self {
             methods: BTreeMap::new(),
-            short: BTreeSet::new(),
         }
     }
 
@@ -80,6 +80,7 @@ impl<C> Registry<C> {
                 name,
                 params,
                 doc,
+                short: false,
                 run,
             },
         );
@@ -93,8 +94,10 @@ impl<C> Registry<C> {
         doc: &'static str,
         run: impl Fn(&C, P) -> Result<R, Fault> + Send + Sync + 'static,
     ) {
-        self.short.insert(name);
         self.add(name, params, doc, run);
+        if let Some(method) = self.methods.get_mut(name) {
+            method.short = true;
+        }
     }
 
     /// What each method is, for `core.methods`.
@@ -110,7 +113,7 @@ impl<C> Registry<C> {
 
     /// Whether a method takes microseconds and waits for nothing.
     pub(crate) fn is_short(&self, name: &str) -> bool {
-        self.short.contains(name)
+        self.methods.get(name).is_some_and(|method| method.short)
     }
 
     /// Runs a method.

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::erlang::post::Post;
 use crate::guest::{Ended, ROUTER};
+use crate::lane::lane_of;
 
 /// See the module's header.
 pub(crate) struct Teller {
@@ -82,9 +83,8 @@ impl Teller {
     }
 
     fn post(&self, node: Node, event: Box<Event>, ticket: Option<u64>) -> bool {
-        let lane = self.keys.hash_one(node) % self.lanes.len().max(1) as u64;
-        let lane = usize::try_from(lane).ok();
-        let lane = lane.and_then(|lane| self.lanes.get(lane));
+        let lane = lane_of(&self.keys, node, self.lanes.len());
+        let lane = self.lanes.get(lane);
         let post = match ticket {
             Some(ticket) => Post::Bus(event, ticket),
             None => Post::Event(ROUTER, event),

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::identity::{atom, to_pid};
 use super::post::Post;
 use crate::Engine;
+use crate::lane::lane_of;
 
 /// Letters that a full box must have room for before the next one goes in, so that lane and node do not take turns letter by letter.
 const ROOM: usize = 64;
@@ -23,8 +24,8 @@ impl Engine {
         let Some((key, route)) = route(event) else {
             return;
         };
-        let lane = self.keys.hash_one(key) % self.lanes.len().max(1) as u64;
-        if let Some(lane) = self.lanes.get(lane as usize) {
+        let lane = lane_of(&self.keys, key, self.lanes.len());
+        if let Some(lane) = self.lanes.get(lane) {
             let mut takers = self.takers(&route);
             let Some(last) = takers.pop() else {
                 let (route, name) = (route.interface(), route.name());

@@ -1,7 +1,6 @@
 //! BYEs that end a tracked call from here, as requests of our own that nobody waits for. Repeated and sent to the next address like
 //! others; their number is bounded by that of dialogs.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use switchhook_script::HeaderField;
@@ -35,30 +34,22 @@ impl Lane {
             name: "Route".to_owned(),
             value,
         };
+        let request = Request {
+            method: "BYE".to_owned(),
+            uri: bye.uri,
+            from: Some(bye.from),
+            to: Some(bye.to),
+            headers: bye.routes.into_iter().map(route).collect(),
+            body: None,
+            next_hop: None,
+            local: None,
+            timeout: None,
+            credentials: None,
+        };
+        let patience = self.owns.timer_f();
         Own {
-            request: Request {
-                method: "BYE".to_owned(),
-                uri: bye.uri,
-                from: Some(bye.from),
-                to: Some(bye.to),
-                headers: bye.routes.into_iter().map(route).collect(),
-                body: None,
-                next_hop: None,
-                local: None,
-                timeout: None,
-                credentials: None,
-            },
-            call_id,
-            tag: String::new(),
             cseq: bye.cseq,
-            answer: Answer::Nobody,
-            patience: self.owns.timer_f(),
-            until: None,
-            at: None,
-            others: VecDeque::new(),
-            long: false,
-            authorization: None,
-            permit: None,
+            ..Own::new(request, call_id, Answer::Nobody, patience)
         }
     }
 }

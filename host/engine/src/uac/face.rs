@@ -1,6 +1,5 @@
 //! Requests as scripts give them: numbered, named, and posted to their lane. Never blocks.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +12,7 @@ use switchhook_sip::dialog::Id;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::{Answer, Own};
-use crate::lane::Mail;
+use crate::lane::{Mail, lane_of};
 
 /// See the module's header.
 pub(crate) struct Face {
@@ -73,30 +72,22 @@ impl Face {
         })?;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let [first, second, third] = [0u8, 1, 2].map(|part| self.names.hash_one((part, number)));
+        let answer = answer(number)?;
+        let patience = request.timeout.unwrap_or(self.parts.patience);
+        let call_id = format!("{first:016x}{second:016x}");
         let own = Own {
-            answer: answer(number)?,
-            patience: request.timeout.unwrap_or(self.parts.patience),
-            request,
-            call_id: format!("{first:016x}{second:016x}"),
             tag: format!("{third:016x}"),
-            cseq: 1,
-            until: None,
-            at: None,
-            others: VecDeque::new(),
-            long: false,
-            authorization: None,
             permit: Some(permit),
+            ..Own::new(request, call_id.clone(), answer, patience)
         };
-        let call_id = own.call_id.clone();
         self.tell(&call_id, Mail::Own(Box::new(own)))?;
         Ok(number)
     }
 
     /// To the lane of that Call-ID.
     fn tell(&self, call_id: &str, mail: Mail) -> Result<(), Refusal> {
-        let lanes = self.parts.lanes.len().max(1) as u64;
-        let lane = (self.parts.keys.hash_one(call_id.as_bytes()) % lanes) as usize;
-        let lane = self.parts.lanes.get(lane);
+        let Parts { lanes, keys, .. } = &self.parts;
+        let lane = lanes.get(lane_of(keys, call_id.as_bytes(), lanes.len()));
         let posted = lane.is_some_and(|lane| lane.try_send(mail).is_ok());
         let full = || {
             refusal(

@@ -45,6 +45,26 @@ pub(crate) struct Own {
     permit: Option<Permit>,
 }
 
+impl Own {
+    /// The first request with that Call-ID, of the host itself.
+    fn new(request: Request, call_id: String, answer: Answer, patience: Duration) -> Own {
+        Own {
+            request,
+            call_id,
+            tag: String::new(),
+            cseq: 1,
+            answer,
+            patience,
+            until: None,
+            at: None,
+            others: VecDeque::new(),
+            long: false,
+            authorization: None,
+            permit: None,
+        }
+    }
+}
+
 /// One of those that may be under way.
 pub(crate) type Permit = OwnedSemaphorePermit;
 

@@ -104,13 +104,7 @@ impl Host for Context {
     fn terminate(&mut self) -> Answered<()> {
         self.enter(0)?;
         let found = self.with_dialog("dialog.terminate", |dialogs, _, id| {
-            let call = dialogs.read(id, |dialog| {
-                let answered = dialog.state >= State::ConfirmedUnacked;
-                (
-                    answered && dialog.state != State::Deleted,
-                    dialog.call_id.to_string(),
-                )
-            });
+            let call = dialogs.read(id, |dialog| (dialog.goes_on(), dialog.call_id.to_string()));
             call.map(|call| (id, call)).ok_or(DialogError::Unknown)
         });
         Ok(found.and_then(|(id, (goes_on, call_id))| match goes_on {

@@ -6,7 +6,7 @@ use super::credentials::{BadCredentials, Credentials};
 use super::hash::{Algorithm, Exchange, Hash, Output, expected};
 use super::nonce::Nonces;
 use super::users::Users;
-use crate::message::{HeaderId, Method, Position, View};
+use crate::message::{HeaderId, Method, Position, View, quote};
 
 /// Who asks for credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -159,7 +159,7 @@ impl Authority {
         stale: bool,
     ) -> impl Iterator<Item = (&'static str, String)> {
         let name = realm.kind.challenge().name();
-        let quoted = quoted(realm.name);
+        let quoted = quote(realm.name);
         self.config.algorithms.iter().map(move |algorithm| {
             let nonce = self.nonces.make(now, realm.name.as_bytes());
             let mut value = format!(
@@ -306,18 +306,4 @@ enum Worth {
     Right,
     Stale,
     Wrong,
-}
-
-/// A quoted string; control characters, which no header can carry, are left out.
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars().filter(|c| !c.is_control()) {
-        if matches!(c, '"' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out.push('"');
-    out
 }

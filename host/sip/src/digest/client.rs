@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::credentials::{MAX_PARAMS, Pairs};
 use super::hash::{Algorithm, Exchange, Hash, expected, ha1};
-use crate::message::{is_lws, trim, unquote};
+use crate::message::{is_lws, quote, trim, unquote};
 
 /// Who answers.
 #[derive(Clone, Copy)]
@@ -123,7 +123,7 @@ impl<'a> Challenge<'a> {
         let ha1 = ha1(self.algorithm.hash, user, &self.realm, password);
         let response = expected(self.algorithm, &ha1, &exchange);
         let mut value = format!(
-            "Digest username=\"{}\", realm=\"{}\", nonce=\"{}\", uri=\"{}\", response=\"{response}\"",
+            "Digest username={}, realm={}, nonce={}, uri={}, response=\"{response}\"",
             quoted(user)?,
             quoted(&self.realm)?,
             quoted(&self.nonce)?,
@@ -137,19 +137,17 @@ impl<'a> Challenge<'a> {
             value.push_str(&format!(", qop=auth, nc={COUNT}, cnonce=\"{cnonce}\""));
         }
         if let Some(opaque) = &self.opaque {
-            value.push_str(&format!(", opaque=\"{}\"", quoted(opaque)?));
+            value.push_str(&format!(", opaque={}", quoted(opaque)?));
         }
         Some(value)
     }
 }
 
-/// Text as it stands between quotes; `None` for what can't stand in a header field.
+/// A quoted string of what came; `None` for what can't stand in a header field.
 fn quoted(text: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(text).ok()?;
-    if text.bytes().any(|byte| byte.is_ascii_control()) {
-        return None;
-    }
-    Some(text.replace('\\', "\\\\").replace('"', "\\\""))
+    let sound = !text.bytes().any(|byte| byte.is_ascii_control());
+    sound.then(|| quote(text))
 }
 
 #[cfg(test)]

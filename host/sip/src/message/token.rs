@@ -167,6 +167,20 @@ pub fn unquote(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text)
 }
 
+/// A quoted string; control characters, which no header can carry, are left out.
+pub(crate) fn quote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars().filter(|c| !c.is_control()) {
+        if matches!(c, '"' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('"');
+    out
+}
+
 /// Cuts the first value off a comma list: (value trimmed, bytes after its comma). Commas inside quotes and `<>` do not count.
 /// A quote that is never closed swallows the rest, which the typed parsers then refuse.
 #[inline]
@@ -186,6 +200,17 @@ pub(crate) fn split_value(list: &[u8]) -> (&[u8], Option<&[u8]>) {
         }
     }
     (trim(list), None)
+}
+
+/// The values of a comma list as a header has it, such as several fields of Route joined; empty ones are stepped over.
+pub fn list_values(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut left = Some(list);
+    let values = std::iter::from_fn(move || {
+        let (value, rest) = split_value(left?);
+        left = rest;
+        Some(value)
+    });
+    values.filter(|value| !value.is_empty())
 }
 
 /// One `;name` or `;name=value`. The value is as it came, quotes and all.

@@ -2,7 +2,7 @@
 //!
 //! Decides what stands in it; who sends it is the engine. A side whose Contact or tag is not known gets none.
 
-use switchhook_sip::message::NameAddr;
+use switchhook_sip::message::{NameAddr, list_values};
 
 use super::dialog::{Dialog, Leg, Side};
 
@@ -45,7 +45,9 @@ impl Dialog {
 
 /// Request URI and Routes to a side. Before a strict router its URI is the request URI, and the Contact the last Route.
 fn way(to: &Leg) -> (String, Vec<String>) {
-    let mut routes = split(&to.route_set);
+    let routes = list_values(to.route_set.as_bytes());
+    let routes = routes.map(|route| String::from_utf8_lossy(route).into_owned());
+    let mut routes: Vec<_> = routes.collect();
     let first = routes
         .first()
         .and_then(|route| NameAddr::parse(route.as_bytes()).ok());
@@ -61,20 +63,4 @@ fn way(to: &Leg) -> (String, Vec<String>) {
         }
         None => (to.contact.to_string(), routes),
     }
-}
-
-/// The values of a list of Routes: commas in brackets and quotes separate nothing.
-fn split(list: &str) -> Vec<String> {
-    let (mut inside, mut quoted) = (false, false);
-    let values = list.split(|c| {
-        match c {
-            '"' if !inside => quoted = !quoted,
-            '<' if !quoted => inside = true,
-            '>' if !quoted => inside = false,
-            _ => {}
-        }
-        c == ',' && !inside && !quoted
-    });
-    let values = values.map(str::trim).filter(|value| !value.is_empty());
-    values.map(str::to_owned).collect()
 }

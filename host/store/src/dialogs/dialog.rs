@@ -243,9 +243,14 @@ impl Dialog {
         other
     }
 
+    /// Whether it was answered and is not over.
+    pub fn goes_on(&self) -> bool {
+        (State::ConfirmedUnacked..State::Deleted).contains(&self.state)
+    }
+
     /// It is ended from here.
     pub(super) fn end(&mut self) -> Option<Event> {
-        if self.state < State::ConfirmedUnacked || self.state == State::Deleted {
+        if !self.goes_on() {
             return None;
         }
         self.state = State::Deleted;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 use switchhook_script::uac::Ending;
-use switchhook_sip::dialog::{Id, State, route_param};
+use switchhook_sip::dialog::{Id, route_param};
 use switchhook_store::dialogs::dialog::{Dialog, Leg};
 
 #[derive(Deserialize)]
@@ -119,11 +119,9 @@ pub(super) fn add(registry: &mut Registry<Daemon>) {
 /// Has a call ended by a BYE to each side.
 fn end(daemon: &Daemon, id: Id) -> Result<(), Fault> {
     let dialogs = &daemon.services.dialogs;
-    let goes_on = |dialog: &Dialog| {
-        let answered = dialog.state >= State::ConfirmedUnacked && dialog.state != State::Deleted;
-        answered.then(|| dialog.call_id.to_string())
-    };
-    let found = dialogs.read(id, goes_on);
+    let found = dialogs.read(id, |dialog| {
+        dialog.goes_on().then(|| dialog.call_id.to_string())
+    });
     let found = found.ok_or_else(|| Fault::not_found("there is no such dialog"))?;
     let call_id = found.ok_or_else(|| Fault::refused("it is not answered, or has ended"))?;
     let uac = daemon.services.uac.get();
