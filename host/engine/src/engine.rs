@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ahash::RandomState;
 use switchhook_net::resolver::{Resolver, Unresolved};
-use switchhook_net::{Local, Net, NetCounters, Part};
+use switchhook_net::{Local, Net, NetCounters, Part, Steer};
 use switchhook_script::{LoadError, Pool, Script, Services, Swapped};
 use switchhook_sip::message::Edits;
 use switchhook_sip::transaction::{Config as TransactionConfig, Manager};
@@ -90,6 +90,7 @@ impl Engine {
         let script = config.scripts.first().ok_or(StartError::NoScript)?;
         let locals = config.listeners.addresses().to_vec();
         let senders = config.listeners.senders()?;
+        let steer = config.listeners.steer().clone();
         let parts = config.listeners.split();
         let limits = config.limits;
         let channels = |_: &Part| mpsc::channel::<Mail>(limits.inbox.max(1));
@@ -136,6 +137,7 @@ impl Engine {
                 },
                 limits: limits.clone(),
                 dns: config.dns.clone(),
+                steer: steer.clone(),
                 keys: keys.clone(),
                 server: Arc::clone(&server),
                 dmq: dmq.clone(),
@@ -158,7 +160,7 @@ impl Engine {
         }
         let uac = Face::new(UacParts {
             lanes: mail.clone(),
-            keys: keys.clone(),
+            steer,
             scripts: config
                 .scripts
                 .iter()
@@ -285,6 +287,7 @@ struct LaneParts {
     transactions: TransactionConfig,
     limits: crate::config::EngineLimits,
     dns: switchhook_net::Dns,
+    steer: Steer,
     keys: RandomState,
     server: Arc<str>,
     dmq: Option<Mailbox>,
@@ -351,6 +354,7 @@ fn lane(parts: LaneParts) -> Result<Lane, StartError> {
         handed: Vec::new(),
         counters: parts.counters,
         limits: parts.limits,
+        steer: parts.steer,
         keys: parts.keys,
         server: parts.server,
         dmq: parts.dmq,

@@ -1,7 +1,7 @@
 //! A lane: one thread with its own sockets, transactions, timers and guest instances. It shares nothing with others on the way
 //! of a UDP message: no lock, no thread hop.
 //!
-//! All messages of one Call-ID belong to one lane, chosen by a keyed hash. A message that arrives elsewhere is handed over
+//! All messages of one Call-ID belong to one lane ([`Steer`]). The kernel delivers most datagrams there. A message that arrives elsewhere is handed over
 //! once, with all others of its batch, through a bounded inbox; when that is full it is dropped and counted, as a full socket would.
 //!
 //! The loop: wait; read a batch; work each message off, down to the datagrams to send; do what is due; send the batch.
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use ahash::RandomState;
 use bytes::Bytes;
 use switchhook_net::resolver::Resolver;
-use switchhook_net::{Event as NetEvent, Failure, Net};
+use switchhook_net::{Event as NetEvent, Failure, Net, Steer};
 use switchhook_script::uac::Ending;
 use switchhook_script::{Event, Pool, Script, Services};
 use switchhook_sip::dialog::Id;
@@ -51,7 +51,7 @@ const RETRY: Duration = Duration::from_millis(2);
 /// How long a lane sleeps at most, so that it looks after what has no timer of its own.
 const NAP: Duration = Duration::from_millis(500);
 
-/// The lane of that many that has all of one key: a Call-ID, for SIP. All must choose by the same keys.
+/// The lane of that many that has all of one key, for what is no SIP; SIP goes by [`Steer`]. All must choose by the same keys.
 pub(crate) fn lane_of(keys: &RandomState, key: impl Hash, lanes: usize) -> usize {
     let lane = keys.hash_one(key) % lanes.max(1) as u64;
     // It is below `lanes`.
@@ -117,6 +117,8 @@ pub(crate) struct Lane {
     pub(crate) handed: Vec<Handed>,
     pub(crate) counters: Arc<LaneCounters>,
     pub(crate) limits: EngineLimits,
+    /// Which lane a message belongs to.
+    pub(crate) steer: Steer,
     /// Keys of the hashes that all lanes must agree on.
     pub(crate) keys: RandomState,
     pub(crate) server: Arc<str>,
@@ -308,7 +310,7 @@ impl Lane {
         if self.lanes.len() > 1
             && let Ok(call_id) = message.call_id()
         {
-            let lane = lane_of(&self.keys, call_id, self.lanes.len());
+            let lane = self.steer.lane_of(call_id);
             if lane != self.index
                 && let Some(mail) = self.others_mail.get_mut(lane)
             {

@@ -20,6 +20,7 @@ pub mod mmsg;
 mod net;
 pub mod resolver;
 mod segments;
+mod steer;
 mod stream;
 mod udp;
 
@@ -31,3 +32,4 @@ pub use listeners::{BindError, Listeners};
 pub use mmsg::lower_priority;
 pub use net::{Net, Part};
 pub use resolver::Dns;
+pub use steer::Steer;

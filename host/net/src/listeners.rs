@@ -1,7 +1,8 @@
 //! Binding: every socket of every lane, before any lane runs, so that a fault is known while nothing has started.
 //!
-//! Each lane gets its own socket on each address (SO_REUSEPORT); the kernel spreads peers over them. That option would let a
-//! second daemon share our port unnoticed, so each address is first bound once without it.
+//! Each lane gets its own socket on each address (SO_REUSEPORT); the kernel gives each datagram to the lane of its Call-ID ([`crate::steer`]), and what has none
+//! that it finds, and connections, to one by the peer's address. That option would let a second daemon share our port unnoticed, so each address is first bound
+//! once without it.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -13,6 +14,7 @@ use switchhook_sip::flow::Transport;
 use crate::limits::NetLimits;
 use crate::listen::{Listen, Local};
 use crate::mmsg;
+use crate::steer::{GROUPS, Steer, program, reach};
 
 /// Connections that wait to be accepted, per lane.
 const BACKLOG: i32 = 1024;
@@ -22,6 +24,7 @@ pub struct Listeners {
     pub(crate) locals: Vec<Local>,
     pub(crate) lanes: Vec<Sockets>,
     pub(crate) limits: NetLimits,
+    steer: Steer,
 }
 
 /// One lane's sockets, in the order of the listeners.
@@ -55,7 +58,7 @@ pub enum BindError {
 }
 
 impl Listeners {
-    /// Binds `listen` once for each of `lanes` lanes (at least one); a wildcard address as all that it stands for.
+    /// Binds `listen` once for each of `lanes` lanes (one to 65535); a wildcard address as all that it stands for.
     pub fn bind(
         listen: &[Listen],
         lanes: usize,
@@ -64,7 +67,8 @@ impl Listeners {
         if listen.is_empty() {
             return Err(BindError::Nothing);
         }
-        let lanes = lanes.max(1);
+        let lanes = u16::try_from(lanes.max(1)).unwrap_or(u16::MAX);
+        let steer = Steer::new(lanes);
         let mut locals = Vec::new();
         let mut sockets: Vec<Sockets> = (0..lanes).map(|_| Vec::new()).collect();
         for listen in listen {
@@ -84,6 +88,10 @@ impl Listeners {
                     address = bound.address().map_err(fail)?;
                     lane.push(bound);
                 }
+                // Sockets are numbered in the order in which they were bound, as lanes are.
+                if let Some(Bound::Udp(socket)) = sockets.first().and_then(|lane| lane.last()) {
+                    choose(socket, &steer);
+                }
                 locals.push(Local::new(listen, address));
             }
         }
@@ -91,6 +99,7 @@ impl Listeners {
             locals,
             lanes: sockets,
             limits: limits.clone(),
+            steer,
         };
         listeners.tell_of_small_buffers();
         Ok(listeners)
@@ -134,6 +143,11 @@ impl Listeners {
         sockets.map(sender).collect()
     }
 
+    /// Which lane has a message: the kernel delivers by it, as far as it can.
+    pub fn steer(&self) -> &Steer {
+        &self.steer
+    }
+
     /// How many lanes were bound for.
     pub fn lanes(&self) -> usize {
         self.lanes.len()
@@ -166,6 +180,30 @@ fn meant(listen: &Listen) -> io::Result<Vec<Listen>> {
     match all.is_empty() {
         true => Err(io::ErrorKind::AddrNotAvailable.into()),
         false => Ok(all),
+    }
+}
+
+/// Has the kernel give each datagram for this socket's port to the lane of its Call-ID. Where it does not take the program lanes hand over, as they do whatever
+/// it did not find. It may allow a short one only: `net.core.optmem_max` bounds it, which was 20 KiB before Linux 6.8.
+fn choose(socket: &UdpSocket, steer: &Steer) {
+    if steer.lanes() < 2 {
+        return;
+    }
+    let mut groups = GROUPS;
+    while let Err(error) = mmsg::choose_by(socket.as_fd(), &program(steer, groups)) {
+        groups -= 1;
+        if groups == 0 || error.raw_os_error() != Some(libc::ENOMEM) {
+            tracing::warn!(%error, "the kernel does not give datagrams to the lanes of their calls: lanes hand them over");
+            return;
+        }
+    }
+    let (reach, whole) = (reach(groups), reach(GROUPS));
+    if reach < whole {
+        tracing::info!(
+            reach,
+            whole,
+            "the kernel looks for a Call-ID in the first bytes of a datagram only: raise net.core.optmem_max (sysctl)"
+        );
     }
 }
 

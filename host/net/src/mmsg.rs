@@ -1,5 +1,5 @@
-//! The system calls that tokio and socket2 do not offer: `recvmmsg`, `sendmmsg` also with segments, the backlog and the error queue of a UDP socket, `ppoll`, a thread's
-//! priority and processor, the processor time of this process, and this machine's addresses.
+//! The system calls that tokio and socket2 do not offer: `recvmmsg`, `sendmmsg` also with segments, the backlog and the error queue of a UDP socket, who of
+//! several sockets gets a datagram, `ppoll`, a thread's priority and processor, the processor time of this process, and this machine's addresses.
 //!
 //! The one module of this crate with `unsafe`. Every pointer handed to the kernel points into a buffer that is borrowed
 //! for the length of that call and is set up anew in each call, so nothing here refers to itself and nothing outlives
@@ -21,6 +21,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 use std::time::Duration;
+
+use crate::steer::Op;
 
 /// Datagrams in one system call.
 pub const BATCH: usize = 32;
@@ -265,6 +267,38 @@ pub(crate) fn keep_errors(socket: BorrowedFd<'_>, v6: bool) -> io::Result<()> {
             option,
             (&raw const on).cast(),
             size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Gives the group of sockets that share this one's port a program that chooses among them (`SO_ATTACH_REUSEPORT_CBPF`, Linux 4.5): it returns a
+/// socket's number, in the order in which they were bound. The kernel checks that the program ends, and copies it.
+pub(crate) fn choose_by(socket: BorrowedFd<'_>, program: &[Op]) -> io::Result<()> {
+    let filter = |op: &Op| libc::sock_filter {
+        code: op.code,
+        jt: op.then,
+        jf: op.otherwise,
+        k: op.operand,
+    };
+    let mut filters: Vec<_> = program.iter().map(filter).collect();
+    let program = libc::sock_fprog {
+        len: u16::try_from(filters.len()).map_err(|_| io::ErrorKind::InvalidInput)?,
+        filter: filters.as_mut_ptr(),
+    };
+    // SAFETY: the value is one sock_fprog of the given size, which points at as many instructions as it says; both live until the call returns,
+    // and the kernel only reads them.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            (&raw const program).cast(),
+            size_of_val(&program) as libc::socklen_t,
         )
     };
     if result == 0 {

@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ahash::RandomState;
+use switchhook_net::Steer;
 use switchhook_script::uac::{Asked, Ending, ReplyTo, Request, Uac};
 use switchhook_script::{ErrorCode, Refusal};
 use switchhook_sip::dialog::Id;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::{Answer, Own};
-use crate::lane::{Mail, lane_of};
+use crate::lane::Mail;
 
 /// See the module's header.
 pub(crate) struct Face {
@@ -27,7 +28,7 @@ pub(crate) struct Face {
 pub(crate) struct Parts {
     pub(crate) lanes: Vec<mpsc::Sender<Mail>>,
     /// Chooses the lane of a Call-ID, as lanes do.
-    pub(crate) keys: RandomState,
+    pub(crate) steer: Steer,
     /// The scripts by their places.
     pub(crate) scripts: Vec<String>,
     /// Our listeners.
@@ -86,8 +87,8 @@ impl Face {
 
     /// To the lane of that Call-ID.
     fn tell(&self, call_id: &str, mail: Mail) -> Result<(), Refusal> {
-        let Parts { lanes, keys, .. } = &self.parts;
-        let lane = lanes.get(lane_of(keys, call_id.as_bytes(), lanes.len()));
+        let Parts { lanes, steer, .. } = &self.parts;
+        let lane = lanes.get(steer.lane_of(call_id.as_bytes()));
         let posted = lane.is_some_and(|lane| lane.try_send(mail).is_ok());
         let full = || {
             refusal(
