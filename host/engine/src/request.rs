@@ -1,7 +1,7 @@
 //! A request's way: into the transaction layer, through the script's request route, out as what the script decided.
 //!
 //! Without a transaction until something needs one: OPTIONS and refusals are answered without state, and a copy would be
-//! answered anew. Relaying, INVITE, a 2xx, credentials, and a guest that waits make the transaction.
+//! answered anew. Relaying, INVITE, a 2xx, credentials of what is no REGISTER, and a guest that waits make the transaction.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -461,14 +461,19 @@ impl Settings {
 
 /// Whether an answer needs a transaction, because a copy of the request would not come to the same one: an INVITE waits for
 /// its ACK; credentials are good for one request (RFC 7616 3.4); what a script did for a 2xx it may not do twice. OPTIONS,
-/// refusals and REGISTER without credentials are answered without state (RFC 3261 8.2.7): the registrar knows a copy by
-/// Call-ID and CSeq.
+/// refusals and REGISTER are answered without state (RFC 3261 8.2.7): the registrar knows a copy by Call-ID and CSeq, and the
+/// authority one of a REGISTER whose credentials it accepted.
 fn wants_state(request: &Message, status: u16) -> bool {
-    let idempotent =
-        status >= 300 || matches!(request.method(), Method::Options | Method::Register);
-    let credentials = request.header(HeaderId::Authorization).is_some()
-        || request.header(HeaderId::ProxyAuthorization).is_some();
-    request.method() == Method::Invite || !idempotent || credentials
+    let credentials = || {
+        request.header(HeaderId::Authorization).is_some()
+            || request.header(HeaderId::ProxyAuthorization).is_some()
+    };
+    match request.method() {
+        Method::Register => false,
+        Method::Invite => true,
+        Method::Options => credentials(),
+        _ => status < 300 || credentials(),
+    }
 }
 
 /// Whether a request belongs to a dialog that exists (RFC 3261 12.2).

@@ -177,7 +177,7 @@ fn a_challenge_is_answered_once() {
         assert_eq!(second.call_id().unwrap(), first.call_id().unwrap());
         assert_eq!(second.from_tag(), first.from_tag());
         assert_eq!(second.cseq().unwrap().number, 2);
-        let verdict = authority.check(now, realm, second.view(), &users);
+        let verdict = authority.check(now, realm, second.view(), &site.source(site.udp), &users);
         match verdict {
             Verdict::Accepted { .. } => bob.answer(site.udp, &second, 200),
             _ => challenge(&second),

@@ -23,6 +23,8 @@ pub(crate) struct Context {
     pub(crate) credentials: Option<switchhook_sip::message::Position>,
     /// What `auth.check` found last was right but stale.
     pub(crate) stale: bool,
+    /// What `auth.check` accepted is a copy of a REGISTER that it accepted before.
+    pub(crate) again: bool,
     /// What `rpc.register` was told; none outside of `init`.
     pub(crate) commands: Option<Vec<Command>>,
     pub(crate) memory: Memory,
@@ -39,6 +41,7 @@ impl Context {
             own_route: None,
             credentials: None,
             stale: false,
+            again: false,
             commands: None,
             memory: Memory {
                 used: 0,
@@ -59,6 +62,7 @@ impl Context {
         self.own_route = None;
         self.credentials = None;
         self.stale = false;
+        self.again = false;
     }
 
     /// Takes the event out again.

@@ -54,6 +54,8 @@ pub struct Checked {
     pub verdict: Verdict,
     /// The header field of accepted credentials.
     pub position: Option<Position>,
+    /// They came with a REGISTER that was accepted before, whose sender repeats it.
+    pub again: bool,
 }
 
 /// What Route processing found.
@@ -94,9 +96,14 @@ pub trait Effects: Send + Sync + 'static {
     /// How many items are alive.
     fn htable_size(&self, table: &str) -> Result<u32, Refusal>;
 
-    /// Carries a REGISTER out.
-    fn save(&self, table: &str, register: View<'_>, source: &Source)
-    -> Result<SaveResult, Refusal>;
+    /// Carries a REGISTER out; one that comes `again` only answers as before, and changes nothing.
+    fn save(
+        &self,
+        table: &str,
+        register: View<'_>,
+        source: &Source,
+        again: bool,
+    ) -> Result<SaveResult, Refusal>;
     /// The contacts of a URI as targets, preferred first.
     fn lookup(&self, table: &str, uri: &Uri<'_>) -> Result<Vec<Target>, Refusal>;
     /// The contacts of a URI.
@@ -110,7 +117,13 @@ pub trait Effects: Send + Sync + 'static {
     fn dialogs(&self) -> (&Dialogs, Instant);
 
     /// Checks a request's credentials for a realm.
-    fn check_credentials(&self, kind: Kind, realm: &str, request: View<'_>) -> Checked;
+    fn check_credentials(
+        &self,
+        kind: Kind,
+        realm: &str,
+        request: View<'_>,
+        source: &Source,
+    ) -> Checked;
     /// The header fields of a challenge, strongest algorithm first.
     fn challenge(&self, kind: Kind, realm: &str, stale: bool) -> Result<Vec<HeaderField>, Refusal>;
 

@@ -175,6 +175,7 @@ impl Effects for Live {
         table: &str,
         register: View<'_>,
         source: &Source,
+        again: bool,
     ) -> Result<SaveResult, Refusal> {
         let locations = self.locations(table)?;
         let refused = |answer| SaveResult {
@@ -188,6 +189,7 @@ impl Effects for Live {
         let now = self.now();
         let saved = locations.update(now, &aor, |current| {
             let outcome = registrar::save(now, register, source, current, &self.0.registrar);
+            let outcome = if again { outcome.of_copy() } else { outcome };
             (outcome.bindings, (outcome.saved, outcome.answer))
         });
         // A full table is no fault of the phone's: it may try again later (RFC 3261 21.5.4).
@@ -233,21 +235,37 @@ impl Effects for Live {
         (&self.0.dialogs, self.now())
     }
 
-    fn check_credentials(&self, kind: Kind, name: &str, request: View<'_>) -> Checked {
-        let verdict =
-            self.0
-                .authority
-                .check(self.now(), realm(kind, name), request, &*self.0.users);
-        let (verdict, position) = match verdict {
-            digest::Verdict::Accepted { user, position } => {
-                (Verdict::Accepted(user), Some(position))
+    fn check_credentials(
+        &self,
+        kind: Kind,
+        name: &str,
+        request: View<'_>,
+        source: &Source,
+    ) -> Checked {
+        let (realm, users) = (realm(kind, name), &*self.0.users);
+        let found = (self.0.authority).check(self.now(), realm, request, source, users);
+        let verdict = match found {
+            digest::Verdict::Accepted {
+                user,
+                position,
+                again,
+            } => {
+                return Checked {
+                    verdict: Verdict::Accepted(user),
+                    position: Some(position),
+                    again,
+                };
             }
-            digest::Verdict::Missing => (Verdict::Missing, None),
-            digest::Verdict::Stale => (Verdict::Stale, None),
-            digest::Verdict::Rejected => (Verdict::Rejected, None),
-            digest::Verdict::Malformed(fault) => (Verdict::Malformed(fault.to_string()), None),
+            digest::Verdict::Missing => Verdict::Missing,
+            digest::Verdict::Stale => Verdict::Stale,
+            digest::Verdict::Rejected => Verdict::Rejected,
+            digest::Verdict::Malformed(fault) => Verdict::Malformed(fault.to_string()),
         };
-        Checked { verdict, position }
+        Checked {
+            verdict,
+            position: None,
+            again: false,
+        }
     }
 
     fn challenge(&self, kind: Kind, name: &str, stale: bool) -> Result<Vec<HeaderField>, Refusal> {

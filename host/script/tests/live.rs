@@ -157,7 +157,12 @@ fn tables_hold_values_and_say_when_they_are_full_or_missing() {
 fn a_request_without_credentials_is_challenged() {
     let live = live();
     let request = register("<sip:bob@192.0.2.1>");
-    let checked = live.check_credentials(Kind::Www, "example.test", request.view());
+    let checked = live.check_credentials(
+        Kind::Www,
+        "example.test",
+        request.view(),
+        &support::source(),
+    );
     assert!(matches!(checked.verdict, Verdict::Missing) && checked.position.is_none());
     let fields = live.challenge(Kind::Proxy, "example.test", true).unwrap();
     assert!(

@@ -21,6 +21,15 @@ mod invite;
 #[path = "../tests/common/proxied.rs"]
 mod proxied;
 
+fn source() -> Source {
+    Source {
+        transport: Transport::Udp,
+        remote: "192.0.2.1:5062".parse().unwrap(),
+        local: "192.0.2.9:5060".parse().unwrap(),
+        flow: FlowId::new(1),
+    }
+}
+
 fn proxy(c: &mut Criterion) {
     let bytes = invite::received(invite::INVITE);
     let (mut edits, mut out) = (Edits::default(), Vec::with_capacity(2048));
@@ -51,6 +60,7 @@ fn digest(c: &mut Criterion) {
     c.bench_function("digest/challenge", |b| {
         b.iter(|| authority.challenge(now, realm, false).count())
     });
+    let source = source();
     for (name, algorithm, digits) in [("md5", "MD5", 32), ("sha-256", "SHA-256", 64)] {
         let challenge = authority.challenge(now, realm, false).next().unwrap().1;
         let nonce = challenge.split('"').nth(3).unwrap().to_owned();
@@ -63,7 +73,7 @@ fn digest(c: &mut Criterion) {
             ),
             1,
         );
-        let check = || authority.check(now, realm, black_box(&request).view(), &users);
+        let check = || authority.check(now, realm, black_box(&request).view(), &source, &users);
         assert_eq!(check(), Verdict::Rejected);
         c.bench_function(&format!("digest/check-{name}"), |b| b.iter(check));
     }
@@ -71,12 +81,7 @@ fn digest(c: &mut Criterion) {
 
 fn registrar(c: &mut Criterion) {
     let now = Instant::now();
-    let source = Source {
-        transport: Transport::Udp,
-        remote: "192.0.2.1:5062".parse().unwrap(),
-        local: "192.0.2.9:5060".parse().unwrap(),
-        flow: FlowId::new(1),
-    };
+    let source = source();
     let limits = Limits::default();
     let first = register("", 1);
     let bindings = save(now, first.view(), &source, &[], &limits)

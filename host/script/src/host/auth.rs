@@ -14,11 +14,13 @@ impl Host for Context {
         let Some(current) = self.try_event().and_then(|event| event.request.as_ref()) else {
             return Ok(Verdict::Missing);
         };
-        let checked = self
-            .effects()
-            .check_credentials(kind, &realm, current.view());
+        let checked =
+            self.effects()
+                .check_credentials(kind, &realm, current.view(), &current.source);
         self.stale = matches!(checked.verdict, Verdict::Stale);
         if checked.position.is_some() {
+            // A second check in one event finds what the first accepted, which is no copy.
+            self.again = checked.again && (self.again || self.credentials.is_none());
             self.credentials = checked.position;
         }
         Ok(checked.verdict)

@@ -76,6 +76,7 @@ impl Context {
         from: impl FnOnce(Source) -> Source,
     ) -> Result<Saved, Refusal> {
         let generation = self.generation().clone();
+        let again = self.again;
         let event = self.event(function)?;
         let register = match (&event.route, &event.request) {
             (Route::Request, Some(current)) => current,
@@ -89,7 +90,7 @@ impl Context {
             )));
         }
         let source = from(register.source);
-        let result = generation.effects().save(table, register.view(), &source)?;
+        let result = (generation.effects()).save(table, register.view(), &source, again)?;
         self.decide(function, |_| Ok(Decision::Respond(result.answer)))?;
         Ok(result.saved)
     }

@@ -148,7 +148,7 @@ impl Effects for Book {
         nothing()
     }
 
-    fn save(&self, _: &str, _: View<'_>, _: &Source) -> Result<SaveResult, Refusal> {
+    fn save(&self, _: &str, _: View<'_>, _: &Source, _: bool) -> Result<SaveResult, Refusal> {
         nothing()
     }
 
@@ -168,10 +168,11 @@ impl Effects for Book {
         nothing()
     }
 
-    fn check_credentials(&self, _: Kind, _: &str, _: View<'_>) -> Checked {
+    fn check_credentials(&self, _: Kind, _: &str, _: View<'_>, _: &Source) -> Checked {
         Checked {
             verdict: Verdict::Missing,
             position: None,
+            again: false,
         }
     }
 

@@ -1,11 +1,13 @@
 //! Any bytes as credentials: read or refused, the same when written again, and never good without the password.
 #![no_main]
 
+use std::net::Ipv4Addr;
 use std::sync::LazyLock;
 use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
 use switchhook_sip::digest::{Authority, Config, Credentials, Realm, UserTable, Verdict};
+use switchhook_sip::flow::{FlowId, Source, Transport};
 use switchhook_sip::message::Message;
 
 static SITE: LazyLock<(Instant, Authority, UserTable)> = LazyLock::new(|| {
@@ -39,7 +41,14 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let (now, authority, users) = &*SITE;
-    let verdict = authority.check(*now, Realm::proxy("example.test"), request.view(), users);
+    let source = Source {
+        transport: Transport::Udp,
+        remote: (Ipv4Addr::LOCALHOST, 5062).into(),
+        local: (Ipv4Addr::LOCALHOST, 5060).into(),
+        flow: FlowId::new(1),
+    };
+    let realm = Realm::proxy("example.test");
+    let verdict = authority.check(*now, realm, request.view(), &source, users);
     assert!(!matches!(verdict, Verdict::Accepted { .. }));
 });
 

@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use ahash::RandomState;
+
 use super::credentials::{BadCredentials, Credentials};
 use super::hash::{Algorithm, Exchange, Hash, Output, expected};
-use super::nonce::Nonces;
+use super::nonce::{Nonces, Use};
 use super::users::Users;
+use crate::flow::Source;
 use crate::message::{HeaderId, Method, Position, View, quote};
 
 /// Who asks for credentials.
@@ -79,6 +82,9 @@ pub enum Verdict {
         user: String,
         /// The field they stand in: remove it before the request is relayed (RFC 3261 22.3).
         position: Position,
+        /// The very REGISTER that was accepted already, byte by byte and from the same source: its sender repeats it. Answer it as before
+        /// and carry nothing out.
+        again: bool,
     },
     /// There are none for this realm with an algorithm that we offer: challenge.
     Missing,
@@ -98,7 +104,7 @@ pub struct Config {
     pub algorithms: Vec<Algorithm>,
     /// How long a nonce may be used.
     pub lifetime: Duration,
-    /// How many used nonces have their counts kept; 32 bytes each. See [`crate::digest`] for what happens beyond.
+    /// How many used nonces have their counts kept; 48 bytes each. See [`crate::digest`] for what happens beyond.
     pub nonces: usize,
     /// Accept responses without `qop` (RFC 2069). They have no count: within a nonce's lifetime they can be sent again by
     /// anyone who has seen one.
@@ -125,6 +131,8 @@ pub struct Authority {
     config: Config,
     nonces: Nonces,
     opaque: String,
+    /// Of the prints of requests.
+    prints: RandomState,
     /// What is compared with where the user is unknown.
     nobody: (Output, Output),
 }
@@ -142,8 +150,18 @@ impl Authority {
     pub fn new(key: [u8; 32], now: Instant, config: Config) -> Self {
         let derived = |purpose: &[u8]| Hash::Sha256.of(&[purpose, &key]);
         let nobody = derived(b"nobody");
+        let mut seeds = [0; 4];
+        for (seed, bytes) in seeds
+            .iter_mut()
+            .zip(derived(b"prints").as_bytes().chunks_exact(8))
+        {
+            *seed = bytes
+                .iter()
+                .fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+        }
         Self {
             nonces: Nonces::new(&key, now, config.lifetime, config.nonces),
+            prints: RandomState::with_seeds(seeds[0], seeds[1], seeds[2], seeds[3]),
             opaque: derived(b"opaque").to_string().chars().take(16).collect(),
             nobody: (Hash::Md5.of(&[nobody.as_bytes()]), nobody),
             config,
@@ -181,12 +199,14 @@ impl Authority {
     /// Judges the credentials of a request for a realm. Of several for one realm, the first with an algorithm that is
     /// offered counts.
     ///
-    /// An ACK carries the credentials of its INVITE (RFC 3261 22.1): they are judged as that INVITE's, and not counted again.
+    /// An ACK carries the credentials of its INVITE (RFC 3261 22.1): they are judged as that INVITE's, and not counted again. A REGISTER that its
+    /// sender repeats is accepted [again](Verdict::Accepted) for 32 s, unless another was accepted with the same nonce since.
     pub fn check(
         &self,
         now: Instant,
         realm: Realm<'_>,
         request: View<'_>,
+        source: &Source,
         users: &dyn Users,
     ) -> Verdict {
         let id = realm.kind.credentials();
@@ -207,10 +227,12 @@ impl Authority {
             else {
                 continue;
             };
-            return match self.judge(now, realm, request, users, &credentials, algorithm) {
-                Ok(Worth::Right) => Verdict::Accepted {
+            let came = Came { request, source };
+            return match self.judge(now, realm, came, users, &credentials, algorithm) {
+                Ok(Worth::Right { again }) => Verdict::Accepted {
                     user: String::from_utf8_lossy(&credentials.username).into_owned(),
                     position: field.position,
+                    again,
                 },
                 Ok(Worth::Stale) => Verdict::Stale,
                 Ok(Worth::Wrong) => Verdict::Rejected,
@@ -224,11 +246,12 @@ impl Authority {
         &self,
         now: Instant,
         realm: Realm<'_>,
-        request: View<'_>,
+        came: Came<'_>,
         users: &dyn Users,
         credentials: &Credentials<'_>,
         algorithm: Algorithm,
     ) -> Result<Worth, BadCredentials> {
+        let request = came.request;
         let quality = self.quality(credentials)?;
         if self.config.same_uri && *credentials.uri != *request.message().request_uri() {
             return Err(BadCredentials::Bad("Uri"));
@@ -251,8 +274,8 @@ impl Authority {
             quality: quality.as_ref().map(|q| (q.nc, q.cnonce, &b"auth"[..])),
         };
         let expected = expected(algorithm, &ha1, &exchange);
-        let came = Output::from_hex(algorithm.hash, &credentials.response);
-        let same = came.is_some_and(|came| came.same(&expected));
+        let response = Output::from_hex(algorithm.hash, &credentials.response);
+        let same = response.is_some_and(|response| response.same(&expected));
         let serial = self
             .nonces
             .read(now, realm.name.as_bytes(), &credentials.nonce);
@@ -264,11 +287,27 @@ impl Authority {
         };
         let counted = match quality {
             Some(quality) if request.method() != Method::Ack => {
-                self.nonces.count(serial, quality.count)
+                let print = self.print(came);
+                self.nonces.count(now, serial, quality.count, print)
             }
-            _ => true,
+            _ => Use::First,
         };
-        Ok(if counted { Worth::Right } else { Worth::Stale })
+        Ok(match counted {
+            Use::First => Worth::Right { again: false },
+            Use::Again => Worth::Right { again: true },
+            Use::Spent => Worth::Stale,
+        })
+    }
+
+    /// What a REGISTER and its source are known by if they come again. All of its bytes count, as the credentials cover only method,
+    /// URI and nonce: who has seen a request could else send another with them. Other requests have a transaction that knows copies.
+    fn print(&self, came: Came<'_>) -> Option<u64> {
+        let Came { request, source } = came;
+        let repeats = request.method() == Method::Register;
+        repeats.then(|| {
+            self.prints
+                .hash_one((&request.message().bytes()[..], source))
+        })
     }
 
     /// What `qop=auth` adds; none for RFC 2069's form.
@@ -302,8 +341,15 @@ struct Quality<'c> {
     cnonce: &'c [u8],
 }
 
+/// What came, and where from.
+#[derive(Clone, Copy)]
+struct Came<'a> {
+    request: View<'a>,
+    source: &'a Source,
+}
+
 enum Worth {
-    Right,
+    Right { again: bool },
     Stale,
     Wrong,
 }

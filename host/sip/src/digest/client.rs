@@ -154,6 +154,7 @@ fn quoted(text: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::digest::{Authority, Config, Realm, UserTable, Verdict};
+    use crate::flow::{FlowId, Source, Transport};
     use crate::message::Message;
     use std::time::Instant;
 
@@ -174,6 +175,12 @@ mod tests {
     #[test]
     fn our_own_challenges_are_answered() {
         let now = Instant::now();
+        let source = Source {
+            transport: Transport::Udp,
+            remote: ([192, 0, 2, 1], 5060).into(),
+            local: ([192, 0, 2, 9], 5060).into(),
+            flow: FlowId::new(1),
+        };
         let mut users = UserTable::default();
         users.insert_password("al\"ice", "example.test", "secret");
         for algorithm in [
@@ -194,7 +201,7 @@ mod tests {
                 let login = Login { password, ..ALICE };
                 let value = respond(values, login, b"OPTIONS", b"sip:example.test", "c0ffee");
                 let request = request(&format!("Authorization: {}\r\n", value.unwrap()));
-                let verdict = authority.check(now, realm, request.view(), &users);
+                let verdict = authority.check(now, realm, request.view(), &source, &users);
                 let accepted = matches!(verdict, Verdict::Accepted { .. });
                 assert_eq!(accepted, right, "{algorithm:?} {password}: {verdict:?}");
             }

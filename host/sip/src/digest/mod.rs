@@ -15,6 +15,7 @@
 //! ```
 //! use std::time::{Duration, Instant};
 //! use switchhook_sip::digest::{Authority, Config, Realm, UserTable, Verdict};
+//! use switchhook_sip::flow::{FlowId, Source, Transport};
 //! use switchhook_sip::message::{Edits, Message};
 //! # let now = Instant::now();
 //! let authority = Authority::new([7; 32], now, Config::default());
@@ -23,7 +24,13 @@
 //!
 //! let request = Message::parse("REGISTER sip:example.test SIP/2.0\r\n\
 //!     Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa\r\nCSeq: 1 REGISTER\r\n\r\n".into())?;
-//! let verdict = authority.check(now, Realm::www("example.test"), request.view(), &users);
+//! let source = Source {
+//!     transport: Transport::Udp,
+//!     remote: "192.0.2.1:5060".parse()?,
+//!     local: "192.0.2.9:5060".parse()?,
+//!     flow: FlowId::new(1),
+//! };
+//! let verdict = authority.check(now, Realm::www("example.test"), request.view(), &source, &users);
 //! assert_eq!(verdict, Verdict::Missing);
 //! for (name, value) in authority.challenge(now, Realm::www("example.test"), false) {
 //!     assert_eq!(name, "WWW-Authenticate");

@@ -8,6 +8,9 @@
 //! nothing, while requests that overtake each other pass. The table has a fixed number of slots; a nonce's slot is its serial
 //! modulo that number. **When two live nonces share a slot, the newer one takes it and the older one counts as stale**: its
 //! owner is challenged again and goes on with a new nonce. Only right responses take slots.
+//!
+//! Beside the counts stands a print of the last request that was let in and asked to be known again: so a copy that its sender repeats
+//! is told from a replay, for the 32 s in which it may be repeated, without a transaction that waits for it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +24,8 @@ use sha2::Sha256;
 /// Milliseconds and serial.
 const HEAD: usize = 16;
 const SIGNATURE: usize = 16;
+/// How long a sender over UDP may repeat a request: 64*T1 (RFC 3261 17.1.2.2, Timer F).
+const REPEATED: Duration = Duration::from_secs(32);
 /// Of the text.
 const LENGTH: usize = (HEAD + SIGNATURE) * 4 / 3 + 1;
 
@@ -36,11 +41,31 @@ pub(super) struct Nonces {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Serial(u64);
 
+/// What the use of a count is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// The first.
+    First,
+    /// The last request that was let in with this nonce, once more.
+    Again,
+    /// It was used before, is too old to tell, or a newer nonce has the slot.
+    Spent,
+}
+
 #[derive(Debug, Default)]
 struct Slot {
     /// 0 where nobody has it yet; serials start at 1.
     serial: u64,
     seen: Seen,
+    last: Last,
+}
+
+/// The last request that was let in and is to be known again.
+#[derive(Debug, Default, Clone, Copy)]
+struct Last {
+    print: u64,
+    /// Until when, in milliseconds since the epoch; 0 where there is none.
+    until: u64,
 }
 
 /// The counts that were used.
@@ -66,8 +91,7 @@ impl Nonces {
 
     /// A new nonce for a realm.
     pub(super) fn make(&self, now: Instant, realm: &[u8]) -> String {
-        let age = now.saturating_duration_since(self.epoch).as_millis();
-        let made = u64::try_from(age).unwrap_or(u64::MAX);
+        let made = self.millis(now);
         let serial = self.next.fetch_add(1, Ordering::Relaxed);
         let mut bytes = [0; HEAD + SIGNATURE];
         let (head, signature) = bytes.split_at_mut(HEAD);
@@ -107,23 +131,46 @@ impl Nonces {
         Some(Serial(u64::from_be_bytes(*serial.first_chunk::<8>()?)))
     }
 
-    /// Takes note of a count. False where it was used before, is too old to tell, or a newer nonce has the slot.
-    pub(super) fn count(&self, serial: Serial, count: u32) -> bool {
+    /// Takes note of a count. With a `print` of the request, a copy of it is known.
+    pub(super) fn count(
+        &self,
+        now: Instant,
+        serial: Serial,
+        count: u32,
+        print: Option<u64>,
+    ) -> Use {
         let at = usize::try_from(serial.0 % self.slots.len() as u64).unwrap_or(0);
         let Some(slot) = self.slots.get(at) else {
-            return false;
+            return Use::Spent;
         };
+        let now = self.millis(now);
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if slot.serial > serial.0 {
-            return false;
+            return Use::Spent;
         }
         if slot.serial < serial.0 {
             *slot = Slot {
                 serial: serial.0,
-                seen: Seen::default(),
+                ..Slot::default()
             };
         }
-        slot.seen.add(count)
+        if slot.seen.add(count) {
+            if let Some(print) = print {
+                let until = now.saturating_add(REPEATED.as_millis() as u64);
+                slot.last = Last { print, until };
+            }
+            return Use::First;
+        }
+        match print {
+            Some(print) if print == slot.last.print && now < slot.last.until => Use::Again,
+            _ => Use::Spent,
+        }
+    }
+
+    /// Since the epoch.
+    fn millis(&self, now: Instant) -> u64 {
+        let age = now.saturating_duration_since(self.epoch).as_millis();
+        u64::try_from(age).unwrap_or(u64::MAX)
     }
 
     fn sign(&self, head: &[u8], realm: &[u8]) -> Hmac<Sha256> {
@@ -209,13 +256,44 @@ mod tests {
 
     #[test]
     fn a_full_table_gives_the_slot_to_the_newer() {
-        let (_, nonces) = nonces(2);
-        assert!(nonces.count(Serial(2), 1));
-        assert!(nonces.count(Serial(3), 1));
-        assert!(nonces.count(Serial(4), 1));
-        assert!(!nonces.count(Serial(2), 2), "4 has its slot now");
-        assert!(nonces.count(Serial(3), 2), "another slot");
-        assert!(nonces.count(Serial(4), 2));
+        let (epoch, nonces) = nonces(2);
+        let uses = |serial, count| nonces.count(epoch, Serial(serial), count, None);
+        assert_eq!(uses(2, 1), Use::First);
+        assert_eq!(uses(3, 1), Use::First);
+        assert_eq!(uses(4, 1), Use::First);
+        assert_eq!(uses(2, 2), Use::Spent, "4 has its slot now");
+        assert_eq!(uses(3, 2), Use::First, "another slot");
+        assert_eq!(uses(4, 2), Use::First);
+    }
+
+    #[test]
+    fn the_last_request_is_known_again_for_its_time() {
+        let (epoch, nonces) = nonces(2);
+        let uses = |seconds, count, print| {
+            let now = epoch + Duration::from_secs(seconds);
+            nonces.count(now, Serial(2), count, print)
+        };
+        assert_eq!(uses(0, 1, Some(7)), Use::First);
+        assert_eq!(uses(1, 1, Some(7)), Use::Again);
+        assert_eq!(uses(1, 1, Some(8)), Use::Spent, "another request");
+        assert_eq!(uses(1, 1, None), Use::Spent, "one that asks for nothing");
+        assert_eq!(uses(31, 1, Some(7)), Use::Again);
+        assert_eq!(
+            uses(32, 1, Some(7)),
+            Use::Spent,
+            "nobody repeats it any more"
+        );
+        assert_eq!(uses(33, 2, None), Use::First);
+        assert_eq!(uses(34, 3, Some(9)), Use::First);
+        assert_eq!(uses(34, 3, Some(9)), Use::Again);
+        let newer = nonces.count(epoch + Duration::from_secs(35), Serial(4), 1, None);
+        assert_eq!(newer, Use::First);
+        assert_eq!(uses(35, 3, Some(9)), Use::Spent, "4 has its slot now");
+    }
+
+    #[test]
+    fn a_nonce_takes_48_bytes() {
+        assert_eq!(size_of::<Mutex<Slot>>(), 48);
     }
 
     proptest! {

@@ -6,6 +6,7 @@ use digest_auth::{AuthContext, HttpMethod, WwwAuthenticateHeader};
 use proptest::prelude::*;
 
 use super::*;
+use crate::flow::{FlowId, Source, Transport};
 use crate::message::{Edits, HeaderId, Message};
 
 struct Site {
@@ -29,9 +30,21 @@ const REALM: &str = "example.test";
 
 impl Site {
     fn check(&self, after: u64, request: &Message) -> Verdict {
+        self.check_from(after, 5060, request)
+    }
+
+    /// The same for a request from that port.
+    fn check_from(&self, after: u64, port: u16, request: &Message) -> Verdict {
         let now = self.epoch + Duration::from_secs(after);
+        let source = Source {
+            transport: Transport::Udp,
+            remote: ([192, 0, 2, 1], port).into(),
+            local: ([192, 0, 2, 9], 5060).into(),
+            flow: FlowId::new(1),
+        };
+        let realm = Realm::proxy(REALM);
         self.authority
-            .check(now, Realm::proxy(REALM), request.view(), &self.users)
+            .check(now, realm, request.view(), &source, &self.users)
     }
 
     /// Challenges of all algorithms.
@@ -64,12 +77,16 @@ impl Phone {
     }
 
     fn credentials(&mut self) -> String {
+        self.credentials_for("INVITE")
+    }
+
+    fn credentials_for(&mut self, method: &'static str) -> String {
         let context = AuthContext::new_with_method(
             self.user,
             self.password,
             "sip:bob@example.test",
             None::<&[u8]>,
-            HttpMethod::from("INVITE"),
+            HttpMethod::from(method),
         );
         self.prompt
             .respond(&context)
@@ -173,6 +190,80 @@ fn what_is_sent_again_is_stale_and_the_next_count_is_good() {
     assert!(accepted(&site.check(1, &third)), "overtook the second");
     assert!(accepted(&site.check(1, &second)));
     assert_eq!(site.check(1, &second), Verdict::Stale);
+}
+
+/// `None`: it was not accepted.
+fn again(verdict: Verdict) -> Option<bool> {
+    match verdict {
+        Verdict::Accepted { again, .. } => Some(again),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_register_that_is_repeated_is_accepted_again_and_nothing_else_is() {
+    let site = site(Config::default());
+    let mut phone = Phone::new(&site.challenge(0, false)[0]);
+    let credentials = phone.credentials_for("REGISTER");
+    let first = request("REGISTER", &[&credentials]);
+    assert_eq!(again(site.check(1, &first)), Some(false));
+    assert_eq!(again(site.check(2, &first)), Some(true));
+    assert_eq!(
+        again(site.check(32, &first)),
+        Some(true),
+        "until its sender gives up"
+    );
+
+    let text = String::from_utf8(first.bytes().to_vec()).unwrap();
+    for (what, other) in [
+        ("CSeq", text.replace("CSeq: 1", "CSeq: 2")),
+        ("branch", text.replace("z9hG4bK1", "z9hG4bK2")),
+        (
+            "a Contact",
+            text.replace("CSeq", "Contact: <sip:mallory@h>\r\nCSeq"),
+        ),
+    ] {
+        let other = Message::parse(other.into()).unwrap();
+        assert_eq!(site.check(2, &other), Verdict::Stale, "{what}");
+    }
+    assert_eq!(
+        site.check_from(2, 5061, &first),
+        Verdict::Stale,
+        "another source"
+    );
+    assert_eq!(site.check(33, &first), Verdict::Stale, "too late");
+}
+
+#[test]
+fn only_the_last_register_of_a_nonce_is_known_again() {
+    let site = site(Config::default());
+    let (one, other) = (site.challenge(0, false), site.challenge(0, false));
+    let (mut phone, mut beside) = (Phone::new(&one[0]), Phone::new(&other[0]));
+    let first = request("REGISTER", &[&phone.credentials_for("REGISTER")]);
+    let aside = request("REGISTER", &[&beside.credentials_for("REGISTER")]);
+    let call = invite(&phone.credentials());
+    let second = request("REGISTER", &[&phone.credentials_for("REGISTER")]);
+    for one in [&first, &aside, &call] {
+        assert_eq!(again(site.check(1, one)), Some(false));
+    }
+    assert_eq!(
+        again(site.check(2, &first)),
+        Some(true),
+        "another nonce has its own"
+    );
+    assert_eq!(
+        site.check(2, &call),
+        Verdict::Stale,
+        "its transaction knows copies"
+    );
+    assert_eq!(again(site.check(3, &second)), Some(false));
+    assert_eq!(
+        site.check(4, &first),
+        Verdict::Stale,
+        "there is a newer one"
+    );
+    assert_eq!(again(site.check(4, &second)), Some(true));
+    assert_eq!(again(site.check(4, &aside)), Some(true));
 }
 
 #[test]

@@ -63,6 +63,21 @@ pub struct Outcome {
     pub answer: Answer,
 }
 
+impl Outcome {
+    /// What a copy of a REGISTER comes to whose sender repeats it: the answer, as nothing is left to be changed. Where something is, the
+    /// contacts have changed since, and what is newer holds: it is refused as late.
+    pub fn of_copy(self) -> Self {
+        match self.bindings {
+            None => self,
+            Some(_) => Self {
+                saved: Saved::Refused,
+                bindings: None,
+                answer: out_of_order(),
+            },
+        }
+    }
+}
+
 /// Carries a REGISTER out on the contacts of its address of record.
 pub fn save(
     now: Instant,
@@ -229,7 +244,7 @@ impl<'a> Register<'a> {
         match self.cseq.cmp(&binding.cseq()) {
             Ordering::Greater => Ok(Order::Newer),
             Ordering::Equal => Ok(Order::Again),
-            Ordering::Less => Err(Answer::because(500, "CSeq Out Of Order")),
+            Ordering::Less => Err(out_of_order()),
         }
     }
 
@@ -272,6 +287,10 @@ impl<'a> Register<'a> {
         }
         answer
     }
+}
+
+fn out_of_order() -> Answer {
+    Answer::because(500, "CSeq Out Of Order")
 }
 
 fn contact_value(now: Instant, binding: &Binding) -> String {

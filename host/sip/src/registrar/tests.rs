@@ -95,6 +95,28 @@ fn answered(outcome: &Outcome, status: u16) -> Vec<&str> {
 }
 
 #[test]
+fn a_late_copy_changes_nothing() {
+    let mut site = Site::new();
+    let mut phone = phone("one");
+    site.registers(&mut phone, &["Contact: <sip:alice@192.0.2.1>"]);
+    let copy = site.sends(&phone, &["Contact: <sip:alice@192.0.2.1>"]);
+    assert_eq!(copy.clone().of_copy(), copy, "it is answered as before");
+    site.registers(
+        &mut phone,
+        &["Contact: <sip:alice@192.0.2.1>", "Expires: 0"],
+    );
+    phone.cseq = 1;
+    let late = site.sends(&phone, &["Contact: <sip:alice@192.0.2.1>"]);
+    assert!(
+        late.bindings.is_some(),
+        "nobody knows any more that it was removed"
+    );
+    let late = late.of_copy();
+    assert_eq!((late.saved, late.answer.status), (Saved::Refused, 500));
+    assert!(late.bindings.is_none());
+}
+
+#[test]
 fn alice_registers_two_phones_refreshes_one_and_leaves() {
     let mut site = Site::new();
     let (mut desk, mut mobile) = (phone("desk"), phone("mobile"));
