@@ -23,7 +23,7 @@ use switchhook_script::uac::Ending;
 use switchhook_script::{Event, Pool, Script, Services};
 use switchhook_sip::dialog::Id;
 use switchhook_sip::flow::{Destination, Source};
-use switchhook_sip::message::{Edits, Message, refuse};
+use switchhook_sip::message::{Edits, Message, Method, refuse};
 use switchhook_sip::resolve::Supported;
 use switchhook_sip::transaction::{Manager, Origin, Output};
 use tokio::sync::mpsc;
@@ -288,6 +288,10 @@ impl Lane {
 
     /// Reads a message and takes it to the lane it belongs to.
     fn parse(&mut self, bytes: &Bytes, source: Source) {
+        if self.tm.ends_stateless(bytes) {
+            self.counters.request(Method::Ack);
+            return self.counters.absorbed.count();
+        }
         let parsed = if source.transport.is_stream() {
             Message::parse_stream(bytes.clone(), &switchhook_sip::message::Limits::default())
         } else {

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use switchhook_net::Counter;
 use switchhook_script::{Answer, Current, Decision, Event, Generation, Outcome, Route, Tracked};
 use switchhook_sip::flow::Source;
 use switchhook_sip::message::{Edits, HeaderId, Message, Method, refuse};
@@ -55,6 +54,9 @@ impl Lane {
         if let Err(malformed) = message.check() {
             return self.refuse(&message, &malformed, &source);
         }
+        if self.turns_away(&message, &source) {
+            return;
+        }
         let message = Arc::new(message);
         let mut twin = None;
         let kind = match self.tm.on_request(now, &message, &source) {
@@ -76,13 +78,6 @@ impl Lane {
             Ok(Arrival::Ack { .. }) => Kind::Ack,
             Ok(Arrival::CancelUnmatched) => Kind::Cancel,
         };
-        if kind == Kind::Plain
-            && let Some(refused) = self.refuses_new()
-            && !is_in_dialog(&message)
-        {
-            refused.count();
-            return self.unavailable(&message, &source);
-        }
         if message.method() == Method::Register && twin.is_some_and(|twin| self.is_answered(twin)) {
             return self.refuse_merged(&message, &source);
         }
@@ -107,15 +102,23 @@ impl Lane {
         self.call(now, &generation, event, Job::Request(request));
     }
 
-    /// The counter of why nothing new is taken now; what has begun goes on.
-    fn refuses_new(&self) -> Option<&Counter> {
-        if self.is_draining() {
-            Some(&self.counters.draining)
-        } else if self.overload.refuses() {
-            Some(&self.counters.overload)
-        } else {
-            None
+    /// Answers 503 to what begins something new while nothing new is taken, and says whether it did; what has begun goes on.
+    fn turns_away(&mut self, message: &Message, source: &Source) -> bool {
+        let draining = self.is_draining();
+        if !draining && !self.overload.refuses() {
+            return false;
         }
+        let after = self.limits.retry_after.to_string();
+        let extra: [(&[u8], &[u8]); 1] = [(b"Retry-After", after.as_bytes())];
+        let turned_away = self.tm.turn_away(message, source, 503, &extra);
+        if turned_away {
+            let why = match draining {
+                true => &self.counters.draining,
+                false => &self.counters.overload,
+            };
+            why.count();
+        }
+        turned_away
     }
 
     fn refuse(
@@ -474,9 +477,4 @@ fn wants_state(request: &Message, status: u16) -> bool {
         Method::Options => credentials(),
         _ => status < 300 || credentials(),
     }
-}
-
-/// Whether a request belongs to a dialog that exists (RFC 3261 12.2).
-fn is_in_dialog(message: &Message) -> bool {
-    message.to_tag().is_some()
 }

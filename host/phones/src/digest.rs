@@ -247,8 +247,15 @@ mod tests {
     fn a_server_of_ours_takes_the_answer() {
         use std::time::Instant;
         use switchhook_sip::digest::{Algorithm, Authority, Config, Realm, UserTable, Verdict};
+        use switchhook_sip::flow::{FlowId, Source, Transport};
         use switchhook_sip::message::Message;
         let now = Instant::now();
+        let source = Source {
+            transport: Transport::Udp,
+            remote: ([192, 0, 2, 1], 5060).into(),
+            local: ([192, 0, 2, 9], 5060).into(),
+            flow: FlowId::new(1),
+        };
         for algorithm in [
             Algorithm::MD5,
             Algorithm::MD5_SESS,
@@ -277,7 +284,7 @@ mod tests {
                 answer(&challenge, &claim)
             );
             let message = Message::parse(request.into()).unwrap();
-            let verdict = authority.check(now, realm, message.view(), &users);
+            let verdict = authority.check(now, realm, message.view(), &source, &users);
             assert!(matches!(verdict, Verdict::Accepted { .. }), "{verdict:?}");
         }
     }

@@ -53,7 +53,7 @@ fn what_registers_is_found_preferred_first() {
         "<sip:bob@192.0.2.1:5070>;q=0.9",
     ] {
         let result = live
-            .save("location", register(contact).view(), &near)
+            .save("location", register(contact).view(), &near, false)
             .unwrap();
         assert_eq!((result.saved, result.answer.status), (Saved::Updated, 200));
         assert!(
@@ -94,7 +94,7 @@ fn a_contact_behind_a_nat_is_reached_where_it_came_from() {
     let live = live();
     let outside = source(Transport::Tcp, "203.0.113.9:40000");
     let contact = "<sip:bob@192.168.1.7:5060;transport=tcp>";
-    live.save("location", register(contact).view(), &outside)
+    live.save("location", register(contact).view(), &outside, false)
         .unwrap();
     let targets = live.lookup("location", &bob()).unwrap();
     assert_eq!(
@@ -112,7 +112,7 @@ fn an_outbound_contact_is_reached_by_its_flow() {
     let live = live();
     let outside = source(Transport::Tcp, "203.0.113.9:40000");
     let contact = "<sip:bob@192.168.1.7;ob>;reg-id=1;+sip.instance=\"<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>\"";
-    live.save("location", register(contact).view(), &outside)
+    live.save("location", register(contact).view(), &outside, false)
         .unwrap();
     let targets = live.lookup("location", &bob()).unwrap();
     assert_eq!(targets[0].flow, Some(FlowId::new(1)));

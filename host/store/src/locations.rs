@@ -103,7 +103,7 @@ struct Shard {
     index: HashTable<u32>,
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// When the first contact of a slot ends; each slot that has contacts is in it once.
+    /// When to look at a slot; each that has contacts is in it once, with its `due`.
     ends: BTreeSet<(Instant, u32)>,
     /// Over, but not reported.
     over: VecDeque<Expired>,
@@ -113,6 +113,9 @@ struct Shard {
 struct Slot {
     aor: Box<str>,
     bindings: Box<[Binding]>,
+    /// No later than its first contact ends. A refresh leaves it, so that contacts which are refreshed in time move it once in their
+    /// life's length, not with every refresh.
+    due: Option<Instant>,
 }
 
 impl Slot {
@@ -355,6 +358,9 @@ fn exchange(
     limit: usize,
     what: &'static str,
 ) -> Result<(), Full> {
+    if after == before {
+        return Ok(());
+    }
     let next = |count: usize| {
         let next = count.saturating_sub(before) + after;
         (after <= before || next <= limit).then_some(next)
@@ -384,6 +390,7 @@ impl Shard {
         let slot = Slot {
             aor: aor.into(),
             bindings: Box::default(),
+            due: None,
         };
         let reused = self.free.pop();
         let at = reused.unwrap_or(u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
@@ -403,11 +410,23 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(at as usize) else {
             return;
         };
-        if let Some(end) = slot.first_end() {
-            self.ends.remove(&(end, at));
-        }
         slot.bindings = bindings.into_boxed_slice();
-        if let Some(end) = slot.first_end() {
+        match (slot.due, slot.first_end()) {
+            (Some(due), Some(end)) if due <= end => {}
+            _ => self.look(at),
+        }
+    }
+
+    /// Has a slot looked at when its first contact ends.
+    fn look(&mut self, at: u32) {
+        let Some(slot) = self.slots.get_mut(at as usize) else {
+            return;
+        };
+        if let Some(due) = slot.due {
+            self.ends.remove(&(due, at));
+        }
+        slot.due = slot.first_end();
+        if let Some(end) = slot.due {
             self.ends.insert((end, at));
         }
     }
@@ -466,6 +485,7 @@ impl Shard {
                 break;
             };
             self.part(at, now);
+            self.look(at);
             emptied += usize::from(self.release(at, hasher));
         }
         emptied

@@ -193,9 +193,9 @@ fn what_is_sent_again_is_stale_and_the_next_count_is_good() {
 }
 
 /// `None`: it was not accepted.
-fn again(verdict: Verdict) -> Option<bool> {
+fn again(verdict: &Verdict) -> Option<bool> {
     match verdict {
-        Verdict::Accepted { again, .. } => Some(again),
+        Verdict::Accepted { again, .. } => Some(*again),
         _ => None,
     }
 }
@@ -206,10 +206,10 @@ fn a_register_that_is_repeated_is_accepted_again_and_nothing_else_is() {
     let mut phone = Phone::new(&site.challenge(0, false)[0]);
     let credentials = phone.credentials_for("REGISTER");
     let first = request("REGISTER", &[&credentials]);
-    assert_eq!(again(site.check(1, &first)), Some(false));
-    assert_eq!(again(site.check(2, &first)), Some(true));
+    assert_eq!(again(&site.check(1, &first)), Some(false));
+    assert_eq!(again(&site.check(2, &first)), Some(true));
     assert_eq!(
-        again(site.check(32, &first)),
+        again(&site.check(32, &first)),
         Some(true),
         "until its sender gives up"
     );
@@ -244,10 +244,10 @@ fn only_the_last_register_of_a_nonce_is_known_again() {
     let call = invite(&phone.credentials());
     let second = request("REGISTER", &[&phone.credentials_for("REGISTER")]);
     for one in [&first, &aside, &call] {
-        assert_eq!(again(site.check(1, one)), Some(false));
+        assert_eq!(again(&site.check(1, one)), Some(false));
     }
     assert_eq!(
-        again(site.check(2, &first)),
+        again(&site.check(2, &first)),
         Some(true),
         "another nonce has its own"
     );
@@ -256,14 +256,14 @@ fn only_the_last_register_of_a_nonce_is_known_again() {
         Verdict::Stale,
         "its transaction knows copies"
     );
-    assert_eq!(again(site.check(3, &second)), Some(false));
+    assert_eq!(again(&site.check(3, &second)), Some(false));
     assert_eq!(
         site.check(4, &first),
         Verdict::Stale,
         "there is a newer one"
     );
-    assert_eq!(again(site.check(4, &second)), Some(true));
-    assert_eq!(again(site.check(4, &aside)), Some(true));
+    assert_eq!(again(&site.check(4, &second)), Some(true));
+    assert_eq!(again(&site.check(4, &aside)), Some(true));
 }
 
 #[test]

@@ -70,10 +70,7 @@ impl ResponseBuilder {
             }
             name(&mut out, field.id.name());
             out.extend_from_slice(field.value);
-            if field.id == HeaderId::To
-                && status != 100
-                && request.to().is_ok_and(|to| to.tag().is_none())
-            {
+            if field.id == HeaderId::To && status != 100 && !request.may_have_to_tag() {
                 tag(&mut out, to_tag);
             }
             out.extend_from_slice(b"\r\n");

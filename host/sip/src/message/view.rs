@@ -166,6 +166,28 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether the fields of that header are as they came, so that the index has them.
+    #[inline]
+    fn is_as_came(self, id: HeaderId) -> bool {
+        let slots = self.msg.index().slots();
+        let touches = |edit: &Edit| match edit.change() {
+            Change::Insert { id: added, .. } => added == id,
+            Change::Replace(_) | Change::Remove => {
+                slots.get(edit.at()).is_none_or(|slot| slot.id.0 == id)
+            }
+        };
+        self.edits
+            .is_none_or(|edits| !edits.list().iter().any(touches))
+    }
+
+    /// Whether the To has a tag, or can't be read.
+    pub(crate) fn may_have_to_tag(self) -> bool {
+        match self.msg.known() {
+            Some(known) if self.is_as_came(HeaderId::To) => known.to_tag.is_some(),
+            _ => self.to().map_or(true, |to| to.tag().is_some()),
+        }
+    }
+
     /// Whether a field of that header came or was added; it may have been removed again.
     #[inline]
     fn may_have(self, id: HeaderId) -> bool {
@@ -185,9 +207,9 @@ impl<'a> View<'a> {
     /// The value of the first field of that header.
     #[inline]
     pub fn header(self, id: HeaderId) -> Option<&'a [u8]> {
-        match self.edits {
-            None => self.msg.header(id),
-            Some(_) => self.field(id).map(|field| field.value),
+        match self.is_as_came(id) {
+            true => self.msg.header(id),
+            false => self.field(id).map(|field| field.value),
         }
     }
 
@@ -271,7 +293,9 @@ impl<'a> View<'a> {
     /// The Call-ID.
     #[inline]
     pub fn call_id(self) -> Result<&'a [u8], Malformed> {
-        if let Some(known) = self.known() {
+        if let Some(known) = self.msg.known()
+            && self.is_as_came(HeaderId::CallId)
+        {
             return Ok(known.call_id.of(self.msg.bytes()));
         }
         let value = self

@@ -1,6 +1,7 @@
 //! A REGISTER carried out on the contacts that are there. RFC 3261 10.3 steps 2 and 6 to 8; RFC 3327 5.3; RFC 5626 section 6.
 
 use std::cmp::Ordering;
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use super::binding::{Binding, Marks, Parts};
@@ -124,6 +125,30 @@ struct Contact<'a> {
     expires: Option<u32>,
 }
 
+/// A contact of the list that a REGISTER changes.
+enum Entry<'b> {
+    /// It was there before.
+    Old(&'b Binding),
+    /// This request made it.
+    Made(Binding),
+}
+
+impl Entry<'_> {
+    fn binding(&self) -> &Binding {
+        match self {
+            Self::Old(binding) => binding,
+            Self::Made(binding) => binding,
+        }
+    }
+
+    fn into_binding(self) -> Binding {
+        match self {
+            Self::Old(binding) => binding.clone(),
+            Self::Made(binding) => binding,
+        }
+    }
+}
+
 #[derive(PartialEq, Eq)]
 enum Order {
     Newer,
@@ -154,15 +179,15 @@ impl<'a> Register<'a> {
         current: impl Iterator<Item = &'b Binding>,
         limits: &Limits,
     ) -> Result<Outcome, Answer> {
-        let mut bindings: Vec<_> = current.cloned().collect();
+        let mut bindings: Vec<_> = current.map(Entry::Old).collect();
         let saved = match &self.asked {
             Asked::Query => Saved::Queried,
             Asked::RemoveAll => {
                 let before = bindings.len();
-                for binding in &bindings {
-                    self.order(binding)?;
+                for entry in &bindings {
+                    self.order(entry.binding())?;
                 }
-                bindings.retain(|binding| self.order(binding) == Ok(Order::Again));
+                bindings.retain(|entry| self.order(entry.binding()) == Ok(Order::Again));
                 match bindings.len() < before {
                     true => Saved::Removed,
                     false => Saved::Queried,
@@ -176,7 +201,7 @@ impl<'a> Register<'a> {
         Ok(Outcome {
             saved,
             answer: self.accept(now, &bindings),
-            bindings: changes.then_some(bindings),
+            bindings: changes.then(|| bindings.into_iter().map(Entry::into_binding).collect()),
         })
     }
 
@@ -185,42 +210,45 @@ impl<'a> Register<'a> {
         now: Instant,
         source: &Source,
         contacts: &[Contact<'_>],
-        bindings: &mut Vec<Binding>,
+        bindings: &mut Vec<Entry<'_>>,
         limits: &Limits,
     ) -> Result<Saved, Answer> {
         let mut saved = Saved::Queried;
         let before = bindings.len();
-        // Which of `bindings` this request made itself: those are not held against its own CSeq.
-        let mut made = vec![false; bindings.len()];
         for contact in contacts {
             let expires = contact.expires(limits)?;
-            let at = bindings.iter().position(|binding| contact.is(binding));
-            if let Some((at, binding)) = at.and_then(|at| Some((at, bindings.get(at)?))) {
-                let own = made.get(at).copied().unwrap_or_default();
-                if !own && self.order(binding)? == Order::Again {
-                    continue;
-                }
+            let at = bindings
+                .iter()
+                .position(|entry| contact.is(entry.binding()));
+            let old = at.and_then(|at| bindings.get(at));
+            // What this request made itself is not held against its own CSeq.
+            if let Some(Entry::Old(binding)) = old
+                && self.order(binding)? == Order::Again
+            {
+                continue;
             }
-            let before = at.and_then(|at| bindings.get(at));
             let new = match expires.is_zero() {
                 true => None,
-                false => Some(self.binding(now, contact, expires, source, before)?),
+                false => {
+                    let old = old.map(Entry::binding);
+                    Some(Entry::Made(
+                        self.binding(now, contact, expires, source, old)?,
+                    ))
+                }
             };
             match (at, new) {
                 (Some(at), Some(new)) => {
-                    if let (Some(binding), Some(made)) = (bindings.get_mut(at), made.get_mut(at)) {
-                        (*binding, *made) = (new, true);
+                    if let Some(entry) = bindings.get_mut(at) {
+                        *entry = new;
                     }
                     saved = Saved::Updated;
                 }
                 (None, Some(new)) => {
                     bindings.push(new);
-                    made.push(true);
                     saved = Saved::Updated;
                 }
                 (Some(at), None) => {
                     bindings.remove(at);
-                    made.remove(at);
                     if saved == Saved::Queried {
                         saved = Saved::Removed;
                     }
@@ -277,10 +305,10 @@ impl<'a> Register<'a> {
     }
 
     /// Step 8: all contacts with the time they still have; Path as it came (RFC 3327 5.3).
-    fn accept(&self, now: Instant, bindings: &[Binding]) -> Answer {
+    fn accept(&self, now: Instant, bindings: &[Entry<'_>]) -> Answer {
         let mut answer = Answer::new(200);
-        for binding in bindings {
-            answer = answer.with("Contact", contact_value(now, binding));
+        for entry in bindings {
+            answer = answer.with("Contact", contact_value(now, entry.binding()));
         }
         if !self.path.is_empty() {
             answer = answer.with("Path", String::from_utf8_lossy(&self.path));
@@ -294,7 +322,12 @@ fn out_of_order() -> Answer {
 }
 
 fn contact_value(now: Instant, binding: &Binding) -> String {
-    let mut value = format!("<{}>", String::from_utf8_lossy(binding.uri()));
+    let uri = String::from_utf8_lossy(binding.uri());
+    // Enough for all but long instances.
+    let mut value = String::with_capacity(uri.len() + binding.instance().len() + 64);
+    value.push('<');
+    value.push_str(&uri);
+    value.push('>');
     if binding.q() < 1000 {
         let decimals = format!("{:03}", binding.q());
         let decimals = decimals.trim_end_matches('0');
@@ -304,7 +337,8 @@ fn contact_value(now: Instant, binding: &Binding) -> String {
             value += decimals;
         }
     }
-    value += &format!(";expires={}", binding.remaining(now));
+    // Writing to a String cannot fail.
+    let _ = write!(value, ";expires={}", binding.remaining(now));
     if !binding.instance().is_empty() {
         let instance = String::from_utf8_lossy(binding.instance());
         let instance = instance.replace('\\', "\\\\").replace('"', "\\\"");
@@ -343,7 +377,8 @@ impl<'a> Contact<'a> {
         if flow(&self.instance, self.reg_id) && flow(binding.instance(), binding.reg_id()) {
             return *self.instance == *binding.instance() && self.reg_id == binding.reg_id();
         }
-        Uri::parse(binding.uri()).is_ok_and(|uri| same_uri(&uri, &self.uri))
+        *binding.uri() == *self.address.uri
+            || Uri::parse(binding.uri()).is_ok_and(|uri| same_uri(&uri, &self.uri))
     }
 
     fn expires(&self, limits: &Limits) -> Result<Duration, Answer> {
@@ -380,6 +415,9 @@ fn required(request: View<'_>) -> Result<(), Answer> {
 /// The Path of the request in one list. A client that does not say that it knows Path would not know of the proxies on its
 /// way, so it is refused (RFC 3327 5.3).
 fn path(request: View<'_>) -> Result<Vec<u8>, Answer> {
+    if request.header(HeaderId::Path).is_none() {
+        return Ok(Vec::new());
+    }
     let mut path = Vec::new();
     for value in request.values(HeaderId::Path).filter(|v| !v.is_empty()) {
         let hop = NameAddr::parse(value).ok().filter(|hop| hop.angled);

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::names::Tag;
 use crate::flow::{Destination, Source};
 use crate::message::{
     EditError, Edits, HeaderId, Message, ResponseBuilder, View, host_ip, reason_phrase,
@@ -49,7 +48,7 @@ impl Scratch {
         source: &Source,
         status: u16,
         reason: &str,
-        tag: Tag,
+        tag: &str,
         extra: &[(&[u8], &[u8])],
     ) -> Result<Bytes, EditError> {
         self.edits.clear();
@@ -61,7 +60,7 @@ impl Scratch {
         };
         let view = View::new(request, &self.edits);
         let out = std::mem::take(&mut self.out);
-        let mut reply = ResponseBuilder::new(out, view, status, reason, Some(tag.as_str()));
+        let mut reply = ResponseBuilder::new(out, view, status, reason, Some(tag));
         for (name, value) in extra {
             reply = reply.header(name, value)?;
         }

@@ -1,4 +1,4 @@
-//! Names this layer gives: the branch of a forwarded request and the To tag of an answer made here.
+//! Names this layer gives: the branch of a forwarded request and the To tags of answers made here.
 //!
 //! Both are keyed hashes written in hex, so that nobody who does not see our traffic can guess one, and so that we know our own
 //! again: a late response to a transaction that is over (RFC 6026 s.8: drop it) is told from one that was forwarded without
@@ -97,6 +97,40 @@ impl fmt::Debug for Tag {
     }
 }
 
+/// The To tag of an answer given without state: a name of the request and the proof that it is ours, so that the ACK is known by its To
+/// tag alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct StatelessTag([u8; 2 * HALF]);
+
+const HALF: usize = 12;
+
+impl StatelessTag {
+    /// The tag for the requests of this identity hash.
+    pub(super) fn new(identity: u64, keys: &RandomState) -> StatelessTag {
+        let mut text = [0; 2 * HALF];
+        let (name, proof) = text.split_at_mut(HALF);
+        write_hex(keys.hash_one(("stateless", identity)), name);
+        write_hex(keys.hash_one(("proof", &*name)), proof);
+        StatelessTag(text)
+    }
+
+    /// Whether it is such a tag of ours.
+    pub(super) fn is_ours(tag: &[u8], keys: &RandomState) -> bool {
+        let Some((name, proof)) = tag.split_at_checked(HALF) else {
+            return false;
+        };
+        let mut own = [0; HALF];
+        proof.len() == HALF && {
+            write_hex(keys.hash_one(("proof", name)), &mut own);
+            proof == own
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 /// Writes the lowest digits of a number, as many as there is room for.
 fn write_hex(mut number: u64, out: &mut [u8]) {
     for digit in out.iter_mut().rev() {
@@ -144,6 +178,23 @@ mod tests {
         assert_eq!(BranchId::read(forged.as_bytes(), &keys(1)), None);
         assert_eq!(BranchId::read(b"z9hG4bKnashds8", &keys(1)), None);
         assert_eq!(BranchId::read(b"", &keys(1)), None);
+    }
+
+    #[test]
+    fn a_stateless_tag_proves_itself() {
+        let tag = StatelessTag::new(5, &keys(1));
+        assert!(StatelessTag::is_ours(tag.as_str().as_bytes(), &keys(1)));
+        assert!(!StatelessTag::is_ours(tag.as_str().as_bytes(), &keys(2)));
+        let mut forged = tag.0;
+        forged[0] ^= 1;
+        assert!(!StatelessTag::is_ours(&forged, &keys(1)));
+        for other in [
+            &b""[..],
+            b"88sja8x",
+            Tag::new(5, &keys(1)).as_str().as_bytes(),
+        ] {
+            assert!(!StatelessTag::is_ours(other, &keys(1)));
+        }
     }
 
     #[test]

@@ -125,11 +125,51 @@ fn answers_without_state_are_repeated_by_nobody_and_their_ack_is_absorbed() {
         .map(|sent| sent.message.to().unwrap().tag())
         .collect();
     assert_eq!(tags[0], tags[1], "copies get one tag");
-    let tag = std::str::from_utf8(tags[0].unwrap()).unwrap();
+    let tag = std::str::from_utf8(tags[0].unwrap()).unwrap().to_owned();
     let hop = request_of("ACK", "z9hG4bK-INVITE-1", "1", &format!(";tag={tag}"));
     assert_eq!(lane.receives(&hop), Arrival::Absorbed);
+    assert!(lane.tm.ends_stateless(hop.bytes()), "a glance is enough");
     assert_eq!(lane.receives(&ack()), Arrival::Ack { of: None });
+    assert!(!lane.tm.ends_stateless(ack().bytes()));
+    let other = request_of("BYE", "z9hG4bK-INVITE-1", "1", &format!(";tag={tag}"));
+    assert!(
+        !lane.tm.ends_stateless(other.bytes()),
+        "only an ACK is dropped"
+    );
     assert!(lane.tm.is_idle());
+}
+
+#[test]
+fn what_is_new_is_turned_away_and_what_has_begun_is_not() {
+    let mut lane = Lane::new();
+    let source = lane.source("alice");
+    let key = lane.forwards(&invite(), &["bob"]);
+    lane.told();
+    let others = [
+        invite(),
+        request_of("CANCEL", "z9hG4bK-INVITE-1", "1", ""),
+        ack(),
+        request_of("BYE", "z9hG4bK-bye", "2", ";tag=b"),
+    ];
+    for begun in &others {
+        let turned_away = lane.tm.turn_away(begun, &source, 503, &[]);
+        assert!(!turned_away, "{:?}", begun.method());
+    }
+    lane.drain();
+    assert!(lane.told().is_empty());
+    let new = request_of("INVITE", "z9hG4bK-new", "1", "");
+    assert!(lane.tm.turn_away(&new, &source, 503, &[]));
+    lane.drain();
+    assert_eq!(lane.told(), ["503 -> alice"]);
+    let answer = &lane.sent.last().unwrap().message;
+    let tag = std::str::from_utf8(answer.to_tag().unwrap())
+        .unwrap()
+        .to_owned();
+    let hop = request_of("ACK", "z9hG4bK-new", "1", &format!(";tag={tag}"));
+    assert!(lane.tm.ends_stateless(hop.bytes()));
+    // The next try is a request as any other, once there is room.
+    assert!(matches!(lane.receives(&new), Arrival::New { .. }));
+    assert!(lane.tm.is_pending(key));
 }
 
 #[test]

@@ -1,13 +1,10 @@
-//! What goes upstream: answers of the caller's and of our own, with a transaction or without. RFC 3261 s.8.2.6, s.8.2.7, s.13.3.1.4, s.17.2.
+//! What goes upstream by a transaction: answers of the caller's and of our own. RFC 3261 s.8.2.6, s.13.3.1.4, s.17.2.
 
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::Manager;
-use crate::flow::Source;
-use crate::message::{Malformed, Message};
-use crate::transaction::answer::reply_to;
 use crate::transaction::cell::{Cell, Context};
 use crate::transaction::io::{Key, Origin, Output, Refusal};
 use crate::transaction::names::Tag;
@@ -24,12 +21,6 @@ impl<X> Manager<X> {
         {
             cell.way.remote = source.remote;
         }
-    }
-
-    /// The tag for an answer to this request that is made here without a transaction.
-    pub fn to_tag(&mut self, request: &Message) -> Result<Tag, Malformed> {
-        self.fresh.read(request, &self.keys)?;
-        Ok(Tag::new(self.fresh.hash, &self.keys))
     }
 
     /// The tag for an answer made here to this transaction's request; the same as [`to_tag`](Manager::to_tag) gives.
@@ -80,31 +71,9 @@ impl<X> Manager<X> {
         let tag = Tag::new(cell.hash, &self.keys);
         let bytes = self
             .scratch
-            .answer(&request, &source, status, reason, tag, extra)
+            .answer(&request, &source, status, reason, tag.as_str(), extra)
             .map_err(|_| Refusal::Edit)?;
         self.respond(now, key, status, bytes)
-    }
-
-    /// Answers a request without a transaction (s.8.2.7): a copy is a new request to us. The ACK to a failure answered so is absorbed.
-    pub fn answer_without_state(
-        &mut self,
-        request: &Message,
-        source: &Source,
-        status: u16,
-        reason: &str,
-        extra: &[(&[u8], &[u8])],
-    ) -> Result<(), Refusal> {
-        let tag = self.to_tag(request).map_err(|_| Refusal::Edit)?;
-        let bytes = self
-            .scratch
-            .answer(request, source, status, reason, tag, extra)
-            .map_err(|_| Refusal::Edit)?;
-        self.outputs.push_back(Output::Send {
-            bytes,
-            destination: reply_to(request, source),
-            origin: Origin::Nobody,
-        });
-        Ok(())
     }
 
     /// Hands a response to the server transaction. Says whether it was sent.
@@ -161,7 +130,10 @@ impl<X> Manager<X> {
             return;
         };
         let tag = Tag::new(cell.hash, &self.keys);
-        match self.scratch.answer(&request, &source, status, "", tag, &[]) {
+        match self
+            .scratch
+            .answer(&request, &source, status, "", tag.as_str(), &[])
+        {
             Ok(bytes) => {
                 self.give(now, id, status, bytes);
             }

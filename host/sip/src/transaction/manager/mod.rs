@@ -1,6 +1,7 @@
 //! The manager of one lane: owns transactions, branches, timers and their tables, and does what the state machines decide.
 //!
-//! `mod.rs` has the life of a transaction; `requests` what comes from upstream, `answers` what goes back there, `branches` what goes downstream,
+//! `mod.rs` has the life of a transaction; `requests` what comes from upstream, `answers` what goes back there, `stateless` what goes back without a transaction,
+//! `branches` what goes downstream,
 //! `responses` what comes back, `failover` further addresses of a target, `verdicts` what the caller is asked, `timing` time and transport errors.
 
 mod answers;
@@ -8,6 +9,7 @@ mod branches;
 mod failover;
 mod requests;
 mod responses;
+mod stateless;
 mod timing;
 mod verdicts;
 

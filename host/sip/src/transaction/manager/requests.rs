@@ -11,7 +11,7 @@ use crate::transaction::answer::reply_to;
 use crate::transaction::cell::Context;
 use crate::transaction::identity::{Identity, exchange_hash};
 use crate::transaction::io::{Arrival, Key, Origin, Output, Refusal};
-use crate::transaction::names::Tag;
+use crate::transaction::names::{StatelessTag, Tag};
 use crate::transaction::server::Act;
 use crate::transaction::slots::SlotId;
 use crate::transaction::timers::Time;
@@ -88,9 +88,9 @@ impl<X> Manager<X> {
     fn on_ack(&mut self, now: Time, request: &Message, hash: u64, identity: &Identity) -> Arrival {
         let Some(id) = self.find(hash, identity, |found| found == Method::Invite) else {
             // An answer given without state leaves its mark in the To tag.
-            let own = Tag::new(hash, &self.keys);
             let to = request.to_tag();
-            return if to == Some(own.as_str().as_bytes()) || self.ends_success(request, to) {
+            let stateless = to.is_some_and(|to| StatelessTag::is_ours(to, &self.keys));
+            return if stateless || self.ends_success(request, to) {
                 Arrival::Absorbed
             } else {
                 Arrival::Ack { of: None }
@@ -142,7 +142,10 @@ impl<X> Manager<X> {
             return Arrival::CancelUnmatched;
         };
         let tag = Tag::new(hash, &self.keys);
-        if let Ok(bytes) = self.scratch.answer(request, source, 200, "", tag, &[]) {
+        if let Ok(bytes) = self
+            .scratch
+            .answer(request, source, 200, "", tag.as_str(), &[])
+        {
             self.outputs.push_back(Output::Send {
                 bytes,
                 destination: reply_to(request, source),
