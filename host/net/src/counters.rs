@@ -35,6 +35,8 @@ macro_rules! counters {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $text:literal,)* }) => {
         $(#[$meta])*
         #[derive(Debug, Default)]
+        // On cache lines of its own, and on pairs of them, as processors fetch them: another lane's are written all the time.
+        #[repr(align(128))]
         pub struct $name { $($(#[$doc])* pub $field: $crate::Counter,)* }
 
         impl $name {

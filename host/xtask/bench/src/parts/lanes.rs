@@ -1,6 +1,9 @@
-//! One lane beside two. Where load and server share the processors, throughput says nothing, so what is compared is processor
-//! time: two lanes carry `2 x (time a call of one lane / time a call of two)` times what one carries, as long as nothing
-//! else limits them.
+//! One lane beside two. Load and server share processors here, so throughput says nothing; what is compared is processor time: two
+//! lanes carry `2 x (time a call of one lane / time a call of two)` times what one carries, as long as nothing else limits
+//! them.
+//!
+//! Each lane has the same to put up with: one shares one processor with its load, two share two with twice that load. A lane that has a processor to itself would be
+//! compared with two that have not, and one that is always busy with two that sleep and wake between batches.
 
 use anyhow::{Context, Result};
 
@@ -10,24 +13,30 @@ use crate::servers::{Side, Stable};
 use crate::stats::Spread;
 use crate::works::Work;
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
+/// The processors of one lane and of two.
+const CPUS: [&str; 2] = ["1", "0,1"];
+/// Calls at once, of one lane and of two.
+const CALLS: [&str; 2] = ["32", "64"];
 
 pub(super) fn measure(stable: &Stable, caller: &Caller) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     let many = super::SOCKETS.to_string();
-    let all = "0,1";
-    let stable = stable.on(all);
-    let caller = caller.on(all);
     for work in [Work::Options, Work::Message, Work::Call] {
         let mut times = Vec::new();
-        let one = stable.start(&super::setup(Side::Switchhook, work, &["sip.lanes=1"]))?;
-        let two = stable.start(&super::setup(Side::Switchhook, work, &["sip.lanes=2"]))?;
+        let [first, second] = CPUS;
+        let start = |cpus, lanes| {
+            stable
+                .on(cpus)
+                .start(&super::setup(Side::Switchhook, work, &[lanes]))
+        };
+        let servers = [start(first, "sip.lanes=1")?, start(second, "sip.lanes=2")?];
         for _ in 0..ROUNDS {
-            for server in [&one, &two] {
+            for ((server, cpus), calls) in servers.iter().zip(CPUS).zip(CALLS) {
+                let caller = caller.on(cpus);
                 let mut phones = caller.phones(server, work);
-                // many sources, or the kernel gives all to one lane
                 phones
-                    .args(["--users", &many, "--sockets", &many, "--concurrency", "64"])
+                    .args(["--users", &many, "--sockets", &many, "--concurrency", calls])
                     .args(["--duration", "4s", "--warmup", "1s"])
                     .args(work.arguments());
                 times.push(caller.run(server, &mut phones)?);
