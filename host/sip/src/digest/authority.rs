@@ -210,6 +210,9 @@ impl Authority {
         users: &dyn Users,
     ) -> Verdict {
         let id = realm.kind.credentials();
+        if request.header(id).is_none() {
+            return Verdict::Missing;
+        }
         let mut unread = None;
         for field in request.fields().filter(|field| field.id == id) {
             let credentials = match Credentials::parse(field.value) {

@@ -228,10 +228,10 @@ fn trim_start(mut bytes: &[u8]) -> &[u8] {
 fn quoted(inner: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
-        match inner.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
+        let found = at + memchr::memchr2(b'"', b'\\', inner.get(at..)?)?;
+        match inner.get(found)? {
+            b'"' => return Some(found + 1),
+            _ => at = found + 2,
         }
     }
 }

@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 
+use smallvec::SmallVec;
+
 use super::hash::{Hash, Output, ha1};
 
 /// H(name:realm:password), RFC 7616 3.4.2.
@@ -52,7 +54,7 @@ impl UserTable {
             sha256: hash(Hash::Sha256),
         };
         self.users
-            .insert(key(realm.as_bytes(), name.as_bytes()), hashes);
+            .insert(key(realm.as_bytes(), name.as_bytes())[..].into(), hashes);
     }
 
     /// Adds or replaces one hash of a user, in hexadecimal digits; the user's other hash stays.
@@ -69,7 +71,7 @@ impl UserTable {
         })?;
         let hashes = self
             .users
-            .entry(key(realm.as_bytes(), name.as_bytes()))
+            .entry(key(realm.as_bytes(), name.as_bytes())[..].into())
             .or_default();
         match hash {
             Hash::Md5 => hashes.md5 = Some(ha1),
@@ -91,7 +93,7 @@ impl UserTable {
 
 impl Users for UserTable {
     fn ha1(&self, realm: &[u8], name: &[u8], hash: Hash) -> Option<Ha1> {
-        let hashes = self.users.get(&*key(realm, name))?;
+        let hashes = self.users.get(&key(realm, name)[..])?;
         match hash {
             Hash::Md5 => hashes.md5,
             Hash::Sha256 => hashes.sha256,
@@ -100,10 +102,12 @@ impl Users for UserTable {
 }
 
 /// Length first, so that no other realm and name give the same key.
-fn key(realm: &[u8], name: &[u8]) -> Box<[u8]> {
-    [&(realm.len() as u64).to_le_bytes()[..], realm, name]
-        .concat()
-        .into_boxed_slice()
+fn key(realm: &[u8], name: &[u8]) -> SmallVec<[u8; 128]> {
+    let mut key = SmallVec::new();
+    for part in [&(realm.len() as u64).to_le_bytes()[..], realm, name] {
+        key.extend_from_slice(part);
+    }
+    key
 }
 
 #[cfg(test)]

@@ -52,7 +52,7 @@ impl ResponseBuilder {
     ) -> Self {
         out.clear();
         out.reserve(512);
-        start(&mut out, status, &reason);
+        start(&mut out, status, reason);
         let dialog = (101..300).contains(&status) && request.method().makes_dialog();
         for field in request.fields() {
             let copied = match field.id {
@@ -116,19 +116,16 @@ impl ResponseBuilder {
     }
 }
 
-fn start(out: &mut Vec<u8>, status: u16, reason: &dyn std::fmt::Display) {
+fn start(out: &mut Vec<u8>, status: u16, reason: &str) {
     out.extend_from_slice(b"SIP/2.0 ");
     out.extend_from_slice(decimal(&mut [0; 10], u32::from(status)));
     out.push(b' ');
     let from = out.len();
-    // Writing to a Vec cannot fail.
-    let _ = std::io::Write::write_fmt(out, format_args!("{reason}"));
-    for b in out
-        .iter_mut()
-        .skip(from)
-        .filter(|b| matches!(b, b'\r' | b'\n'))
-    {
-        *b = b' ';
+    out.extend_from_slice(reason.as_bytes());
+    for b in out.get_mut(from..).unwrap_or_default() {
+        if matches!(b, b'\r' | b'\n') {
+            *b = b' ';
+        }
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -177,7 +174,11 @@ pub fn refuse(
         return None;
     }
     let mut out = Vec::with_capacity(512);
-    start(&mut out, malformed.status(), &malformed.reason());
+    start(
+        &mut out,
+        malformed.status(),
+        &malformed.reason().to_string(),
+    );
     let mut seen = Vec::new();
     for RoughField {
         name: field, value, ..
