@@ -49,11 +49,20 @@ pub trait Stores {
     /// The items of one part of a hash table that are alive; `None` behind the last part. A part bounds what is in memory twice.
     fn htable_part(&self, now: Now, table: &str, part: usize) -> Option<Vec<htable::Item>>;
 
-    /// Whether a key of a hash table is there and alive.
-    fn htable_has(&self, now: Now, table: &str, key: &str) -> bool;
+    /// Names the items of a hash table that are alive, in any order.
+    fn htable_names(&self, now: Now, table: &str, each: &mut dyn FnMut(&str));
+
+    /// The item of a key of a hash table, if it is there and alive.
+    fn htable_item(&self, now: Now, table: &str, key: &str) -> Option<htable::Item>;
 
     /// The contacts of one part that are alive; `None` behind the last part.
     fn contacts_part(&self, now: Now, part: usize) -> Option<Vec<usrloc::Contact>>;
+
+    /// Names the addresses of record that have contacts, in any order: each as the table calls it, and as it is written on the bus.
+    fn aors(&self, now: Now, each: &mut dyn FnMut(&str, &str));
+
+    /// The contacts of an address of record, as the table calls it, that are alive.
+    fn contacts_of(&self, now: Now, aor: &str) -> Vec<usrloc::Contact>;
 
     /// The dialogs of one part; `None` behind the last part.
     fn dialogs_part(&self, now: Now, part: usize) -> Option<Vec<dialog::Dialog>>;

@@ -187,40 +187,6 @@ pub enum Message {
     Many(Vec<(Action, Contact)>),
 }
 
-#[derive(Deserialize)]
-struct Entry {
-    action: i64,
-    #[serde(flatten)]
-    contact: Contact,
-}
-
-impl Entry {
-    fn read(self) -> Result<(Action, Contact), Malformed> {
-        let Self { action, contact } = self;
-        let action = match action {
-            SAVE => Action::Save,
-            REMOVE => Action::Remove,
-            other => {
-                return Err(Malformed(format!(
-                    "expected an action of 1 or 2, got {other}"
-                )));
-            }
-        };
-        if contact.aor.is_empty() || (action == Action::Save && contact.uri.is_empty()) {
-            return Err(Malformed(
-                "expected an address of record and a contact".to_owned(),
-            ));
-        }
-        if !contact.sock.is_empty() && !is_socket(&contact.sock) {
-            let found = &contact.sock;
-            return Err(Malformed(format!(
-                "sock: expected PROTOCOL:HOST:PORT, got {found:?}"
-            )));
-        }
-        Ok((action, contact))
-    }
-}
-
 /// Whether it is written as a socket of a node's: `udp:192.0.2.1:5060`.
 fn is_socket(text: &str) -> bool {
     let Some((protocol, rest)) = text.split_once(':') else {
@@ -236,47 +202,55 @@ fn is_socket(text: &str) -> bool {
 
 /// Reads a body.
 pub fn read(body: &[u8]) -> Result<Message, Malformed> {
-    let value: serde_json::Value = serde_json::from_slice(body)?;
-    if let Some(multi) = value.get("multi") {
-        let many = multi.as_object();
-        let many = many.ok_or_else(|| Malformed("multi: expected an object".to_owned()))?;
+    let mut value: serde_json::Value = serde_json::from_slice(body)?;
+    if let Some(multi) = value.get_mut("multi").map(serde_json::Value::take) {
+        let serde_json::Value::Object(many) = multi else {
+            return Err(Malformed("multi: expected an object".to_owned()));
+        };
         if many.len() > MAX_READ {
             let got = many.len();
             return Err(Malformed(format!(
                 "multi: expected at most {MAX_READ}, got {got}"
             )));
         }
-        let many = many.values().map(entry);
+        let many = many.into_iter().map(|(_, value)| entry(value));
         return Ok(Message::Many(many.collect::<Result<_, _>>()?));
     }
     if value.get("action").and_then(serde_json::Value::as_i64) == Some(SYNC) {
         return Ok(Message::Ask);
     }
-    let (action, contact) = entry(&value)?;
+    let (action, contact) = entry(value)?;
     Ok(Message::One(action, Box::new(contact)))
 }
 
-fn entry(value: &serde_json::Value) -> Result<(Action, Contact), Malformed> {
-    let mut value = value.clone();
+fn entry(mut value: serde_json::Value) -> Result<(Action, Contact), Malformed> {
+    let action = match value.get("action").and_then(serde_json::Value::as_i64) {
+        Some(SAVE) => Action::Save,
+        Some(REMOVE) => Action::Remove,
+        _ => return Err(Malformed("expected an action of 1 or 2".to_owned())),
+    };
     // A removal names its contact by its ruid alone, if it wants.
-    if let Some(object) = value.as_object_mut()
-        && object.get("action").and_then(serde_json::Value::as_i64) == Some(REMOVE)
-    {
+    if let (Action::Remove, Some(object)) = (action, value.as_object_mut()) {
         object.entry("c").or_insert_with(|| "".into());
     }
-    serde_json::from_value::<Entry>(value)?.read()
+    let contact = Contact::deserialize(value)?;
+    if contact.aor.is_empty() || (action == Action::Save && contact.uri.is_empty()) {
+        return Err(Malformed(
+            "expected an address of record and a contact".to_owned(),
+        ));
+    }
+    if !contact.sock.is_empty() && !is_socket(&contact.sock) {
+        let found = &contact.sock;
+        return Err(Malformed(format!(
+            "sock: expected PROTOCOL:HOST:PORT, got {found:?}"
+        )));
+    }
+    Ok((action, contact))
 }
 
 /// `{"action":3}`: asks for all contacts.
 pub(crate) fn ask() -> String {
     format!("{{\"action\":{SYNC}}}")
-}
-
-#[derive(Serialize)]
-struct Written<'a> {
-    action: i64,
-    #[serde(flatten)]
-    contact: &'a Contact,
 }
 
 /// The body of one change. `None` where it would be longer than a message may be.
@@ -286,7 +260,9 @@ pub fn write(action: Action, contact: &Contact) -> Option<String> {
         Action::Remove => REMOVE,
     };
     // Writing into a string cannot fail.
-    let body = serde_json::to_string(&Written { action, contact }).ok()?;
+    let contact = serde_json::to_string(contact).ok()?;
+    // Put before it as text: cheaper than to have serde flatten the contact into another struct.
+    let body = format!("{{\"action\":{action},{}", contact.strip_prefix('{')?);
     (body.len() <= MAX_BODY).then_some(body)
 }
 

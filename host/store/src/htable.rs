@@ -184,6 +184,10 @@ impl Item {
     fn is_live(&self, now: Instant) -> bool {
         self.end.is_none_or(|end| end > now)
     }
+
+    fn left(&self, now: Instant) -> Option<Duration> {
+        self.end.map(|end| end.saturating_duration_since(now))
+    }
 }
 
 /// How a write is told, by what it results in.
@@ -258,6 +262,13 @@ impl Htable {
         let shard = self.shard(key);
         let item = shard.get(key).filter(|item| item.is_live(now))?;
         Some(item.value.clone())
+    }
+
+    /// The value of a key, and how long it still lives.
+    pub fn item(&self, now: Instant, key: &str) -> Option<(Value, Option<Duration>)> {
+        let shard = self.shard(key);
+        let item = shard.get(key).filter(|item| item.is_live(now))?;
+        Some((item.value.clone(), item.left(now)))
     }
 
     /// Sets a value, with a life of its own or the table's.
@@ -356,6 +367,11 @@ impl Htable {
         self.count_prefix(now, "")
     }
 
+    /// How many items there are, those that are over and not freed yet included: read without a lock.
+    pub fn items(&self) -> usize {
+        self.items.load(Ordering::Relaxed)
+    }
+
     /// True where none is.
     pub fn is_empty(&self, now: Instant) -> bool {
         self.len(now) == 0
@@ -381,8 +397,7 @@ impl Htable {
         };
         let shard = lock.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, item) in shard.iter().filter(|(_, item)| item.is_live(now)) {
-            let left = item.end.map(|end| end.saturating_duration_since(now));
-            each(key, &item.value, left);
+            each(key, &item.value, item.left(now));
         }
         true
     }

@@ -304,6 +304,19 @@ impl Locations {
         true
     }
 
+    /// Every address of record that has a contact that is alive, in no order, as [`Locations::each`].
+    pub fn each_aor(&self, now: Instant, mut each: impl FnMut(&str)) {
+        for lock in &self.shards {
+            let shard = lock.read().unwrap_or_else(PoisonError::into_inner);
+            let live = |slot: &&Slot| slot.bindings.iter().any(|b| b.is_live(now));
+            shard
+                .slots
+                .iter()
+                .filter(live)
+                .for_each(|slot| each(&slot.aor));
+        }
+    }
+
     /// How many contacts there are, those whose end was not reported yet included.
     pub fn contacts(&self) -> usize {
         self.contacts.load(Ordering::Relaxed)

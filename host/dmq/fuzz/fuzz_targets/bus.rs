@@ -38,12 +38,20 @@ impl Stores for Count {
         None
     }
 
-    fn htable_has(&self, _: Now, _: &str, _: &str) -> bool {
-        false
+    fn htable_names(&self, _: Now, _: &str, _: &mut dyn FnMut(&str)) {}
+
+    fn htable_item(&self, _: Now, _: &str, _: &str) -> Option<Item> {
+        None
     }
 
     fn contacts_part(&self, _: Now, _: usize) -> Option<Vec<Contact>> {
         None
+    }
+
+    fn aors(&self, _: Now, _: &mut dyn FnMut(&str, &str)) {}
+
+    fn contacts_of(&self, _: Now, _: &str) -> Vec<Contact> {
+        Vec::new()
     }
 
     fn dialogs_part(&self, _: Now, _: usize) -> Option<Vec<Dialog>> {

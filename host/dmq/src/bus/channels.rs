@@ -57,7 +57,7 @@ impl Bus {
                     let key = self.outbox.key(htable::CHANNEL, &table, &item.key);
                     if !self.config.tables.contains(&table)
                         || missed.contains(&key)
-                        || (fills && stores.htable_has(now, &table, &item.key))
+                        || (fills && stores.htable_item(now, &table, &item.key).is_some())
                     {
                         continue;
                     }

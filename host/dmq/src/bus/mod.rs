@@ -1,10 +1,12 @@
 //! The bus as one node sees it: what comes in, what goes out, what is due.
 //!
 //! Owns members, requests under way, answers given and removals remembered; the parts: `life` (who is a member), `receive` (requests
-//! and who may make them), `channels` (what they mean), `tell` (changes made here), `sync` (everything, for those that join).
+//! and who may make them), `channels` (what they mean), `tell` (changes made here), `sync` (everything, for those that join),
+//! `order` (what of it comes first).
 
 mod channels;
 mod life;
+mod order;
 mod receive;
 mod sync;
 mod tell;

@@ -1,8 +1,9 @@
 //! Everything, for those that join: whole tables in messages of up to 30 kB.
 //!
-//! A part of a table is read when there is room for it in the member's queue, so memory is bounded by a part however large the
-//! table is. A part is read and queued in one step: a change made later goes out later. One synchronisation of a channel at a
-//! time goes to a member, and the next not within a second: a question that is repeated is served once.
+//! Some entries of a table are read when there is room for them in the member's queue, so memory is bounded however large the
+//! table is. They are read and queued in one step: a change made later goes out later. They come in the order that is
+//! least work for the receiver (`order`). One synchronisation of a channel at a time goes to a member, and the next not within a second: a
+//! question that is repeated is served once.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use smallvec::SmallVec;
 use std::collections::HashMap;
 
 use super::Bus;
+use super::order::Order;
 use crate::members::State;
 use crate::node::{Node, Now};
 use crate::outbox::{Keys, Parcel, Tag};
@@ -22,8 +24,12 @@ use crate::{dialog, htable, usrloc};
 const PAUSE: Duration = Duration::from_secs(1);
 /// Parcels that may wait for a member while the next part is read.
 const ROOM: usize = 64;
-/// The most synchronisations at a time.
+/// Entries of a table that are read at a time.
+const STEP: usize = 1000;
+/// The most synchronisations that are under way or wait.
 const MAX_JOBS: usize = 1024;
+/// The most that are under way; the others wait until one of these is over.
+const AT_ONCE: usize = 8;
 
 /// What is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +53,9 @@ impl What {
 struct Job {
     node: Node,
     what: What,
+    /// How far it is, for tables and contacts.
+    order: Order,
+    /// How far it is, for dialogs.
     part: usize,
 }
 
@@ -73,6 +82,7 @@ impl Syncs {
         self.jobs.push_back(Job {
             node,
             what,
+            order: Order::default(),
             part: 0,
         });
     }
@@ -120,47 +130,66 @@ impl Bus {
         for node in lost.map(|member| member.node).collect::<Vec<_>>() {
             self.tell_everything_missed(now, node);
         }
-        for _ in 0..self.syncs.jobs.len() {
-            let Some(mut job) = self.syncs.jobs.pop_front() else {
-                return;
-            };
+        let mut at = 0;
+        while at < AT_ONCE
+            && let Some(mut job) = self.syncs.jobs.remove(at)
+        {
             let mut over = false;
             while !over && self.outbox.waiting(job.node) < ROOM {
-                over = !self.part(now, &mut job, stores);
+                over = !self.step(now, &mut job, stores);
             }
             if !over {
-                self.syncs.jobs.push_back(job);
+                self.syncs.jobs.insert(at, job);
+                at += 1;
             }
         }
     }
 
-    /// Queues one part; tells whether there may be another.
-    fn part(&mut self, now: Now, job: &mut Job, stores: &mut dyn Stores) -> bool {
-        let part = job.part;
-        job.part += 1;
-        let node = job.node;
+    /// Queues some more; tells whether there may be others.
+    fn step(&mut self, now: Now, job: &mut Job, stores: &mut dyn Stores) -> bool {
+        let (node, order) = (job.node, &mut job.order);
         match &mut job.what {
             What::Tables(tables) => {
                 let Some(table) = tables.last().cloned() else {
                     return false;
                 };
-                match stores.htable_part(now, &table, part) {
-                    Some(items) => self.cells(now, node, &table, &items),
-                    None => {
-                        tables.pop();
-                        job.part = 0;
-                    }
+                let names = order.take(STEP, |each| {
+                    // Kamailio's hash of a key knows no capitals; that of an address of record does.
+                    stores.htable_names(now, &table, &mut |key| match key
+                        .bytes()
+                        .any(|b| b.is_ascii_uppercase())
+                    {
+                        true => each(&key.to_ascii_lowercase(), key),
+                        false => each(key, key),
+                    });
+                });
+                let mut over = true;
+                let items = names.filter_map(|key| {
+                    over = false;
+                    stores.htable_item(now, &table, &key)
+                });
+                let items: Vec<_> = items.collect();
+                self.cells(now, node, &table, &items);
+                if over {
+                    tables.pop();
+                    *order = Order::default();
                 }
                 true
             }
             What::Contacts => {
-                let contacts = stores.contacts_part(now, part);
-                contacts
-                    .map(|contacts| self.batches(now, node, &contacts))
-                    .is_some()
+                let names = order.take(STEP, |each| stores.aors(now, each));
+                let mut over = true;
+                let contacts = names.flat_map(|aor| {
+                    over = false;
+                    stores.contacts_of(now, &aor)
+                });
+                let contacts: Vec<_> = contacts.collect();
+                self.batches(now, node, &contacts);
+                !over
             }
             What::Dialogs => {
-                let dialogs = stores.dialogs_part(now, part);
+                let dialogs = stores.dialogs_part(now, job.part);
+                job.part += 1;
                 dialogs
                     .map(|dialogs| self.calls(now, node, dialogs))
                     .is_some()

@@ -140,15 +140,35 @@ impl Stores for Memory {
         Some(items.collect())
     }
 
-    fn htable_has(&self, _: Now, table: &str, key: &str) -> bool {
-        self.tables
-            .get(table)
-            .is_some_and(|table| table.contains_key(key))
+    fn htable_names(&self, _: Now, table: &str, each: &mut dyn FnMut(&str)) {
+        if let Some(table) = self.tables.get(table) {
+            table.keys().for_each(|key| each(key));
+        }
+    }
+
+    fn htable_item(&self, now: Now, table: &str, key: &str) -> Option<Item> {
+        let (value, end) = self.tables.get(table)?.get(key)?;
+        Some(Item {
+            key: key.into(),
+            value: value.clone(),
+            ttl: end.map(|end| end.saturating_duration_since(now.at)),
+        })
     }
 
     fn contacts_part(&self, _: Now, part: usize) -> Option<Vec<Contact>> {
         let all = self.contacts.values().map(|(contact, _)| contact.clone());
         (part == 0).then(|| all.collect())
+    }
+
+    fn aors(&self, _: Now, each: &mut dyn FnMut(&str, &str)) {
+        let mut aors: Vec<_> = self.contacts.keys().map(|(aor, _)| aor).collect();
+        aors.dedup();
+        aors.into_iter().for_each(|aor| each(aor, aor));
+    }
+
+    fn contacts_of(&self, _: Now, aor: &str) -> Vec<Contact> {
+        let all = self.contacts.values().map(|(contact, _)| contact);
+        all.filter(|contact| contact.aor == aor).cloned().collect()
     }
 
     fn dialogs_part(&self, _: Now, part: usize) -> Option<Vec<Dialog>> {

@@ -101,9 +101,16 @@ impl Stores for &Tables {
         is_part.then_some(items)
     }
 
-    fn htable_has(&self, now: Now, table: &str, key: &str) -> bool {
-        let table = self.htable(table);
-        table.is_some_and(|table| table.get(now.at, key).is_some())
+    fn htable_names(&self, now: Now, table: &str, each: &mut dyn FnMut(&str)) {
+        if let Some(table) = self.htable(table) {
+            table.each(now.at, |key, _, _| each(key));
+        }
+    }
+
+    fn htable_item(&self, now: Now, table: &str, key: &str) -> Option<Item> {
+        let (stored, ttl) = self.htable(table)?.item(now.at, key)?;
+        let key = key.into();
+        value(&stored).map(|value| Item { key, value, ttl })
     }
 
     fn contacts_part(&self, now: Now, part: usize) -> Option<Vec<Contact>> {
@@ -114,6 +121,22 @@ impl Stores for &Tables {
                 contacts.push(to_wire(now, &self.aors, aor, binding));
             });
         is_part.then_some(contacts)
+    }
+
+    fn aors(&self, now: Now, each: &mut dyn FnMut(&str, &str)) {
+        if let Some(locations) = self.locations() {
+            locations.each_aor(now.at, |aor| each(aor, &self.aors.to_wire(aor)));
+        }
+    }
+
+    fn contacts_of(&self, now: Now, aor: &str) -> Vec<Contact> {
+        let Some(locations) = self.locations() else {
+            return Vec::new();
+        };
+        locations.read(now.at, aor, |live| {
+            live.map(|binding| to_wire(now, &self.aors, aor, binding))
+                .collect()
+        })
     }
 
     fn dialogs_part(&self, now: Now, part: usize) -> Option<Vec<Dialog>> {

@@ -19,7 +19,7 @@ pub struct Aors {
 }
 
 impl Aors {
-    fn to_wire(&self, aor: &str) -> String {
+    pub(super) fn to_wire(&self, aor: &str) -> String {
         let bare = aor.split_once(':').map_or(aor, |(_, bare)| bare);
         match bare.split_once('@') {
             Some((user, domain)) if domain.eq_ignore_ascii_case(&self.domain) => user.to_owned(),

@@ -37,6 +37,12 @@ fn items_live_their_time() {
         .unwrap();
     assert_eq!(table.get(at(start, 4), "b"), Some(Value::Integer(1)));
     assert_eq!(table.get(at(start, 5), "b"), None);
+    let left = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(
+        table.item(at(start, 4), "b"),
+        Some((Value::Integer(1), left(1)))
+    );
+    assert_eq!(table.item(at(start, 5), "b"), None);
     assert_eq!(table.len(at(start, 5)), 2);
     assert!(table.expire(at(start, 50), "a", Duration::from_secs(100)));
     assert_eq!(table.get(at(start, 149), "a"), Some(text("x")));
@@ -45,7 +51,7 @@ fn items_live_their_time() {
     assert_eq!(table.get(forever, "c"), Some(Value::Bytes([1, 2].into())));
     let swept: usize = (0..SHARDS).map(|_| table.sweep(forever)).sum();
     assert_eq!(swept, 2);
-    assert_eq!(table.items.load(Ordering::Relaxed), 1);
+    assert_eq!(table.items(), 1);
 }
 
 #[test]

@@ -69,6 +69,14 @@ fn contacts_come_are_refreshed_and_end_once() {
     }
     assert_eq!(hosts(&table, start, "alice"), ["h1", "h2"]);
     assert_eq!((table.aors(), table.contacts()), (2, 3));
+    let aors = |now| {
+        let mut aors = Vec::new();
+        table.each_aor(now, |aor| aors.push(aor.to_owned()));
+        aors.sort();
+        aors
+    };
+    assert_eq!(aors(start), ["alice", "bob"]);
+    assert_eq!(aors(at(start, 60)), ["alice"], "one is still alive");
     assert!(expired(&table, at(start, 59), 10).is_empty());
 
     register(&table, at(start, 59), "bob", 3, 60).unwrap();
