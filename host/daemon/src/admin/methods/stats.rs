@@ -26,6 +26,11 @@ pub(super) fn add(registry: &mut Registry<Daemon>) {
                 all.insert(format!("location.{name}.contacts"), table.contacts().into());
                 all.insert(format!("location.{name}.aors"), table.aors().into());
             }
+            for name in daemon.services.htables.names() {
+                if let Some(table) = daemon.services.htables.table(name) {
+                    all.insert(format!("htable.{name}.items"), table.items().into());
+                }
+            }
             all.insert(
                 "dialogs.alive".to_owned(),
                 daemon.services.dialogs.len().into(),
