@@ -58,7 +58,7 @@ pub trait Stores {
     /// The contacts of one part that are alive; `None` behind the last part.
     fn contacts_part(&self, now: Now, part: usize) -> Option<Vec<usrloc::Contact>>;
 
-    /// Names the addresses of record that have contacts, in any order: each as the table calls it, and as it is written on the bus.
+    /// Names the addresses of record that have contacts, in any order: each as it is written on the bus, and as the table calls it.
     fn aors(&self, now: Now, each: &mut dyn FnMut(&str, &str));
 
     /// The contacts of an address of record, as the table calls it, that are alive.

@@ -189,6 +189,30 @@ fn a_table_is_told_list_by_list() {
 }
 
 #[test]
+fn contacts_are_told_list_by_list_whatever_their_table_calls_them() {
+    let mut world = World::new(4);
+    world.start(1, &[]);
+    let told = contact(1, common::UNIX, common::UNIX + 600);
+    for n in 0..50 {
+        let body = told.replace("gus", &format!("Gus{n}"));
+        let tell = kdmq(node(9), node(1), "usrloc", &format!("c{n}"), 1, &body);
+        world.send(node(9), node(1), tell);
+    }
+    let ask = kdmq(node(9), node(1), "usrloc", "a", 1, "{\"action\":3}");
+    world.run(Duration::from_millis(100));
+    world.send(node(9), node(1), ask);
+    world.run(Duration::from_millis(100));
+    let told: Vec<_> = bodies(&world, node(9), "usrloc")
+        .iter()
+        .flat_map(|body| body.split("\"aor\":\"").skip(1))
+        .map(|contact| contact.split('"').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(told.len(), 50);
+    let list = |aor: &String| dialog::entry_of(aor.as_bytes(), 64).reverse_bits();
+    assert!(told.is_sorted_by_key(list), "{told:?}");
+}
+
+#[test]
 fn the_last_value_arrives_however_much_is_lost() {
     let mut world = World::new(5);
     world.start(1, &[]);

@@ -163,12 +163,14 @@ impl Stores for Memory {
     fn aors(&self, _: Now, each: &mut dyn FnMut(&str, &str)) {
         let mut aors: Vec<_> = self.contacts.keys().map(|(aor, _)| aor).collect();
         aors.dedup();
-        aors.into_iter().for_each(|aor| each(aor, aor));
+        let ours = |aor: &String| format!("sip:{aor}@ours.test");
+        aors.into_iter().for_each(|aor| each(aor, &ours(aor)));
     }
 
     fn contacts_of(&self, _: Now, aor: &str) -> Vec<Contact> {
         let all = self.contacts.values().map(|(contact, _)| contact);
-        all.filter(|contact| contact.aor == aor).cloned().collect()
+        let ours = |contact: &&Contact| format!("sip:{}@ours.test", contact.aor) == aor;
+        all.filter(ours).cloned().collect()
     }
 
     fn dialogs_part(&self, _: Now, part: usize) -> Option<Vec<Dialog>> {
