@@ -6,7 +6,7 @@ use bytes::Bytes;
 use switchhook_script::Answer;
 use switchhook_sip::flow::Source;
 use switchhook_sip::message::{EditError, Message, ResponseBuilder, reason_phrase};
-use switchhook_sip::proxy::mark_source;
+use switchhook_sip::proxy::marks;
 use switchhook_sip::transaction::answer::reply_to;
 use switchhook_sip::transaction::{Key, Tag};
 
@@ -88,16 +88,15 @@ impl Lane {
         tag: &str,
         force_rport: bool,
     ) -> Result<Bytes, EditError> {
-        self.edits.clear();
-        mark_source(request, &mut self.edits, source, force_rport)?;
+        let marks = marks(request.view(), source, force_rport)?;
         let reason = if answer.reason.is_empty() {
             reason_phrase(answer.status)
         } else {
             &answer.reason
         };
         let out = std::mem::take(&mut self.scratch);
-        let view = self.edits.view(request);
-        let mut reply = ResponseBuilder::new(out, view, answer.status, reason, Some(tag));
+        let mut reply =
+            ResponseBuilder::new(out, request.view(), marks, answer.status, reason, Some(tag));
         for field in &answer.headers {
             reply = reply.header(field.name.as_bytes(), field.value.as_bytes())?;
         }

@@ -9,7 +9,6 @@ use ahash::RandomState;
 use switchhook_net::resolver::{Resolver, Unresolved};
 use switchhook_net::{Local, Net, NetCounters, Part, Steer};
 use switchhook_script::{LoadError, Pool, Script, Services, Swapped};
-use switchhook_sip::message::Edits;
 use switchhook_sip::transaction::{Config as TransactionConfig, Manager};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
@@ -362,7 +361,6 @@ fn lane(parts: LaneParts) -> Result<Lane, StartError> {
         tidy: Instant::now() + housekeeping,
         overload: Overload::default(),
         scratch: Vec::with_capacity(4096),
-        edits: Edits::default(),
         reply_source: None,
         tracked: 0,
         events: std::collections::VecDeque::new(),

@@ -23,7 +23,7 @@ use switchhook_script::uac::Ending;
 use switchhook_script::{Event, Pool, Script, Services};
 use switchhook_sip::dialog::Id;
 use switchhook_sip::flow::{Destination, Source};
-use switchhook_sip::message::{Edits, Message, Method, refuse};
+use switchhook_sip::message::{Message, Method, refuse};
 use switchhook_sip::resolve::Supported;
 use switchhook_sip::transaction::{Manager, Origin, Output};
 use tokio::sync::mpsc;
@@ -130,7 +130,6 @@ pub(crate) struct Lane {
     pub(crate) overload: Overload,
     /// Buffers that are used again for whatever is written here.
     pub(crate) scratch: Vec<u8>,
-    pub(crate) edits: Edits,
     /// Transactions whose answer a dialog waits for.
     pub(crate) tracked: usize,
     /// Where the reply came from that the transaction layer works on.

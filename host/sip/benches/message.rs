@@ -65,7 +65,7 @@ fn message(c: &mut Criterion) {
     group.bench_function("answer", |b| {
         b.iter(|| {
             let out = std::mem::take(&mut answer);
-            let builder = ResponseBuilder::new(out, msg.view(), 200, "OK", Some("b0b"));
+            let builder = ResponseBuilder::new(out, msg.view(), None, 200, "OK", Some("b0b"));
             answer = builder.finish_vec();
         });
     });

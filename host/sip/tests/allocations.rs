@@ -168,7 +168,7 @@ fn an_answer_of_our_own_is_written_without_an_allocation() {
     let mut buffer = Vec::new();
     let made = allocations(|| {
         let out = std::mem::take(&mut buffer);
-        let builder = ResponseBuilder::new(out, msg.view(), 100, "Trying", None);
+        let builder = ResponseBuilder::new(out, msg.view(), None, 100, "Trying", None);
         buffer = builder.finish_vec();
     });
     assert_eq!(made, 0);

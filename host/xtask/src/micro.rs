@@ -12,6 +12,8 @@ use crate::workspace;
 /// The lines of ARCHITECTURE.md between which `--write` renews figures.
 const BEGIN: &str = "<!-- budget: begin -->";
 const END: &str = "<!-- budget: end -->";
+/// Stands for a bench in the row of all pieces that a relayed message is made of.
+const SUM: &str = "sum";
 
 /// Run them: `[FILTER] [--write]`, the filter is criterion's.
 pub(crate) fn micro(args: &[String]) -> Result<()> {
@@ -82,24 +84,29 @@ fn run(filter: Option<&str>) -> Result<Vec<(String, String)>> {
     Ok(table.into_inner().unwrap_or_default())
 }
 
-/// The document with the figures of its budget (`| piece | us | bench |`) renewed, as far as they were measured.
+/// The document with the figures of its budget (`| piece | us | how often in a relayed message | bench |`) renewed, as far as they were
+/// measured, and with the row whose bench is `sum`.
 fn budget(document: &str, measured: &[(String, String)]) -> Result<String> {
     let marks = format!("ARCHITECTURE.md has lost {BEGIN} or {END}");
     let (before, rest) = document.split_once(BEGIN).context(marks.clone())?;
     let (table, after) = rest.split_once(END).context(marks)?;
     let mut rows = Vec::new();
+    let mut sum = 0.0;
     for row in table.lines() {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let time = match cells.as_slice() {
-            [_, _, _, bench, _] => measured.iter().find(|(name, _)| name == bench),
-            _ => None,
+        let [_, piece, us, times, bench, _] = cells.as_slice() else {
+            rows.push(row.to_owned());
+            continue;
         };
-        rows.push(match (cells.as_slice(), time) {
-            ([_, piece, _, bench, _], Some((_, time))) => {
-                format!("| {piece} | {:.2} | {bench} |", microseconds(time)?)
-            }
-            _ => row.to_owned(),
-        });
+        let us = match measured.iter().find(|(name, _)| name == bench) {
+            Some((_, time)) => format!("{:.2}", microseconds(time)?),
+            None if *bench == SUM => format!("{sum:.1}"),
+            None => (*us).to_owned(),
+        };
+        if let (Ok(us), Ok(times)) = (us.parse::<f64>(), times.parse::<f64>()) {
+            sum += us * times;
+        }
+        rows.push(format!("| {piece} | {us} | {times} | {bench} |"));
     }
     Ok(format!("{before}{BEGIN}{}\n{END}{after}", rows.join("\n")))
 }
@@ -156,13 +163,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_budget_keeps_what_was_not_measured() {
-        let document = "# A\n<!-- budget: begin -->\n| Piece | us | Bench |\n|---|---|---|\n| index | 9 | message/index |\n\
-             | render | 0.05 | message/render |\n<!-- budget: end -->\nmore\n";
+    fn the_budget_keeps_what_was_not_measured_and_adds_up() {
+        let document = "# A\n<!-- budget: begin -->\n| Piece | us | Times | Bench |\n|---|---|---|---|\n| index | 9 | 2 | message/index |\n\
+             | render | 0.05 |  | message/render |\n| send | 1.5 | 1 | kernel/out |\n| all | 99 |  | sum |\n<!-- budget: end -->\nmore\n";
         let measured = [("message/index".to_owned(), "351.20 ns".to_owned())];
         assert_eq!(
             budget(document, &measured).unwrap(),
-            document.replace("| 9 |", "| 0.35 |")
+            document.replace("| 9 |", "| 0.35 |").replace("| 99 |", "| 2.2 |")
         );
         assert!(budget("# A", &measured).is_err());
     }

@@ -59,7 +59,7 @@ pub use token::{
 };
 pub(crate) use token::{quote, split_value};
 pub use uri::{Scheme, Uri, host_ip, unescape};
-pub use via::{BRANCH_MAGIC, Rport, Via};
+pub use via::{BRANCH_MAGIC, Marks, Rport, Via};
 pub use view::{Field, Fields, Position, Values, View};
 
 use std::sync::OnceLock;

@@ -10,10 +10,11 @@ use super::header::HeaderId;
 use super::malformed::Malformed;
 use super::rough::{RoughField, rough_fields};
 use super::token::{is_token, is_token_byte, take_while};
+use super::via::Marks;
 use super::view::View;
 
 /// Begins the answer to a request. Its Vias are taken as the view shows them, so `received` and `rport` belong into the
-/// edits beforehand (RFC 3261 18.2.1). `to_tag` is added to a To without tag, but not in a 100.
+/// edits beforehand (RFC 3261 18.2.1) where it is not [`ResponseBuilder::new`] that writes them. `to_tag` is added to a To without tag, but not in a 100.
 ///
 /// ```
 /// use switchhook_sip::message::{Message, response};
@@ -31,7 +32,7 @@ pub fn response<'a>(
     reason: &str,
     to_tag: Option<&str>,
 ) -> ResponseBuilder {
-    ResponseBuilder::new(Vec::new(), request.into(), status, reason, to_tag)
+    ResponseBuilder::new(Vec::new(), request.into(), None, status, reason, to_tag)
 }
 
 /// An answer being written.
@@ -42,10 +43,11 @@ pub struct ResponseBuilder {
 }
 
 impl ResponseBuilder {
-    /// As [`response`], into a buffer to be reused; what was in it is gone.
+    /// As [`response`], into a buffer to be reused; what was in it is gone. The top Via gets these marks.
     pub fn new(
         mut out: Vec<u8>,
         request: View<'_>,
+        mut marks: Option<Marks>,
         status: u16,
         reason: &str,
         to_tag: Option<&str>,
@@ -69,7 +71,10 @@ impl ResponseBuilder {
                 continue;
             }
             name(&mut out, field.id.name());
-            out.extend_from_slice(field.value);
+            match marks.take_if(|_| field.id == HeaderId::Via) {
+                Some(marks) => marks.write(&mut out, field.value),
+                None => out.extend_from_slice(field.value),
+            }
             if field.id == HeaderId::To && status != 100 && !request.may_have_to_tag() {
                 tag(&mut out, to_tag);
             }

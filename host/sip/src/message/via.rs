@@ -2,10 +2,15 @@
 
 use std::net::IpAddr;
 
+use super::Message;
+use super::edit::{EditError, Edits};
 use super::index::Span;
 use super::malformed::{Fault, Malformed};
-use super::token::{Param, Params, cut, is_lws, is_token_byte, take_while, trim, trim_start};
+use super::token::{
+    Param, Params, cut, is_lws, is_token_byte, split_value, take_while, trim, trim_start,
+};
 use super::uri::{host_ip, port, take_host};
+use crate::address::AddressText;
 use crate::flow::Transport;
 
 /// The magic that a branch made by RFC 3261's rules begins with (8.1.1.7).
@@ -129,6 +134,11 @@ impl<'a> Via<'a> {
         }
     }
 
+    /// Whether there is a `received` parameter, whatever its value.
+    pub(crate) fn has_received(&self) -> bool {
+        self.params.get(b"received").is_some()
+    }
+
     /// Whether there is an `rport` parameter, whatever its value.
     pub(crate) fn has_rport(&self) -> bool {
         self.rport.is_some()
@@ -143,6 +153,92 @@ impl<'a> Via<'a> {
     pub fn ip(&self) -> Option<IpAddr> {
         host_ip(self.host)
     }
+}
+
+/// Where a request came from, as a server notes it in its top Via (RFC 3261 18.2.1, RFC 3581 4).
+#[derive(Debug, Clone, Copy)]
+pub struct Marks {
+    received: AddressText,
+    rport: Option<AddressText>,
+}
+
+impl Marks {
+    /// `received`, and `rport` where the port is noted too.
+    pub fn new(received: IpAddr, rport: Option<u16>) -> Self {
+        Self {
+            received: AddressText::ip(received),
+            rport: rport.map(AddressText::number),
+        }
+    }
+
+    fn received(&self) -> Set<'_> {
+        (b"received", self.received.as_bytes())
+    }
+
+    /// Puts them into the top Via.
+    pub(crate) fn put(&self, edits: &mut Edits, request: &Message) -> Result<(), EditError> {
+        match &self.rport {
+            Some(rport) => {
+                let rport = (&b"rport"[..], rport.as_bytes());
+                edits.set_via_params(request, [self.received(), rport])
+            }
+            None => edits.set_via_params(request, [self.received()]),
+        }
+    }
+
+    /// Appends a field of Via with them in its first value.
+    pub(super) fn write(&self, out: &mut Vec<u8>, field: &[u8]) {
+        match &self.rport {
+            Some(rport) => {
+                let rport = (&b"rport"[..], rport.as_bytes());
+                write_params(out, field, [self.received(), rport]);
+            }
+            None => write_params(out, field, [self.received()]),
+        }
+    }
+}
+
+fn write_params<const N: usize>(out: &mut Vec<u8>, field: &[u8], params: [Set<'_>; N]) {
+    let mut at = 0;
+    for (from, to, (name, value)) in param_cuts(field, params).into_iter().flatten() {
+        for part in [
+            field.get(at..from).unwrap_or_default(),
+            b";",
+            name,
+            b"=",
+            value,
+        ] {
+            out.extend_from_slice(part);
+        }
+        at = to;
+    }
+    out.extend_from_slice(cut(field, at).1);
+}
+
+/// A parameter's name and value.
+pub(super) type Set<'a> = (&'a [u8], &'a [u8]);
+
+/// Where parameters whose names differ go in a field of Via, of which the first value gets them: each replaces the bytes from the first place to
+/// the second. One that is there gives way, others go behind it. `None` where there is no value.
+pub(super) fn param_cuts<'a, const N: usize>(
+    field: &[u8],
+    params: [Set<'a>; N],
+) -> Option<[(usize, usize, Set<'a>); N]> {
+    let first = split_value(field).0;
+    if first.is_empty() {
+        return None;
+    }
+    // `first` is a slice of the field, and its parameters run to its end.
+    let end = first.as_ptr() as usize - field.as_ptr() as usize + first.len();
+    let old = Params::new(cut(first, memchr::memchr(b';', first).unwrap_or(first.len())).1);
+    let start = end - old.as_bytes().len();
+    let mut cuts = params.map(|param| match old.locate(param.0) {
+        Some((from, to)) => (start + from, start + to, param),
+        None => (end, end, param),
+    });
+    // Stable: those that are new stay in the caller's order.
+    cuts.sort_by_key(|(from, ..)| *from);
+    Some(cuts)
 }
 
 /// Where the parts of a Via stand in its message, so that it need not be read again.

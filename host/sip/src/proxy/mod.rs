@@ -32,5 +32,5 @@ pub use loops::{LoopKey, LoopMark};
 pub use own::Own;
 pub use reply::{ReplyTarget, reply_target};
 pub use route::{Found, Routed, preprocess};
-pub use source::mark_source;
+pub use source::{mark_source, marks};
 pub use stamp::{Interface, RecordRoute, Stamp, stamp};

@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use crate::flow::{Destination, Source};
 use crate::message::{
-    EditError, Edits, HeaderId, Message, ResponseBuilder, View, host_ip, reason_phrase,
+    EditError, Edits, HeaderId, Message, ResponseBuilder, host_ip, reason_phrase,
 };
-use crate::proxy::mark_source;
+use crate::proxy::marks;
 
 /// Where the answers to this request go (s.18.2.2, RFC 3581 s.4): back on the flow it came on; over UDP to the `maddr` of its Via, else to the
 /// port it came from if its sender asked for that with `rport`, else to the port in its Via. A `maddr` that is a name, or of another
@@ -51,16 +51,15 @@ impl Scratch {
         tag: &str,
         extra: &[(&[u8], &[u8])],
     ) -> Result<Bytes, EditError> {
-        self.edits.clear();
-        mark_source(request, &mut self.edits, source, false)?;
+        let marks = marks(request.view(), source, false)?;
         let reason = if reason.is_empty() {
             reason_phrase(status)
         } else {
             reason
         };
-        let view = View::new(request, &self.edits);
         let out = std::mem::take(&mut self.out);
-        let mut reply = ResponseBuilder::new(out, view, status, reason, Some(tag));
+        let view = request.view();
+        let mut reply = ResponseBuilder::new(out, view, marks, status, reason, Some(tag));
         for (name, value) in extra {
             reply = reply.header(name, value)?;
         }

@@ -17,8 +17,9 @@ use super::Message;
 use super::header::HeaderId;
 use super::index::Span;
 use super::malformed::{Fault, Malformed};
-use super::token::{Params, cut, is_token, split_value, trim};
+use super::token::{is_token, split_value, trim};
 use super::uri::Uri;
+use super::via::param_cuts;
 use super::view::{Position, View};
 
 /// Changes to one message. See the module's header.
@@ -341,20 +342,8 @@ impl Edits {
             .find(msg, HeaderId::Via)
             .ok_or_else(|| Malformed::missing(HeaderId::Via))?;
         let whole = self.read(msg, text);
-        let first = split_value(whole).0;
-        if first.is_empty() {
-            return Err(Malformed::new(Fault::Via, whole).of(HeaderId::Via).into());
-        }
-        // Offsets in the field's value: `first` is a slice of it, and its parameters run to its end.
-        let end = first.as_ptr() as usize - whole.as_ptr() as usize + first.len();
-        let old = Params::new(cut(first, memchr::memchr(b';', first).unwrap_or(first.len())).1);
-        let start = end - old.as_bytes().len();
-        let mut cuts = params.map(|param| match old.locate(param.0) {
-            Some((from, to)) => (start + from, start + to, param),
-            None => (end, end, param),
-        });
-        // Stable: those that are new stay in the caller's order.
-        cuts.sort_by_key(|(from, ..)| *from);
+        let cuts = param_cuts(whole, params)
+            .ok_or_else(|| Malformed::new(Fault::Via, whole).of(HeaderId::Via))?;
         let len = whole.len();
         self.room(len + more)?;
         self.replace_with(msg, position, |edits| {
