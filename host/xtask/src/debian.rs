@@ -11,21 +11,21 @@ use anyhow::{Result, bail};
 use crate::run;
 
 /// A package and the file or program by which it is known to be there.
-pub(crate) struct Package {
+pub(crate) struct Package<'a> {
     /// Debian's name.
-    pub(crate) name: &'static str,
+    pub(crate) name: &'a str,
     /// A program on PATH, or an absolute path.
-    pub(crate) proof: &'static str,
+    pub(crate) proof: &'a str,
 }
 
 /// What building anything needs.
-const COMPILER: &[Package] = &[Package {
+const COMPILER: &[Package<'_>] = &[Package {
     name: "build-essential",
     proof: "g++",
 }];
 
 /// What the tests need beside the compiler.
-pub(crate) const TESTS: &[Package] = &[
+pub(crate) const TESTS: &[Package<'_>] = &[
     Package {
         name: "build-essential",
         proof: "g++",
@@ -69,7 +69,7 @@ pub(crate) const TESTS: &[Package] = &[
 ];
 
 /// What the comparison needs beside the compiler.
-pub(crate) const BENCH: &[Package] = &[
+pub(crate) const BENCH: &[Package<'_>] = &[
     Package {
         name: "kamailio",
         proof: "kamailio",
@@ -104,7 +104,7 @@ pub(crate) fn compiler() -> Result<()> {
 }
 
 /// Install those that are missing; gives the names of those that could not be had.
-pub(crate) fn install(packages: &[Package]) -> Result<Vec<&'static str>> {
+pub(crate) fn install<'a>(packages: &[Package<'a>]) -> Result<Vec<&'a str>> {
     let missing = absent(packages);
     if missing.is_empty() {
         return Ok(missing);
@@ -150,7 +150,7 @@ pub(crate) fn install(packages: &[Package]) -> Result<Vec<&'static str>> {
     Ok(absent(packages))
 }
 
-fn absent(packages: &[Package]) -> Vec<&'static str> {
+fn absent<'a>(packages: &[Package<'a>]) -> Vec<&'a str> {
     let there = |proof: &str| {
         if proof.starts_with('/') {
             Path::new(proof).exists()

@@ -169,7 +169,9 @@ mod tests {
         let measured = [("message/index".to_owned(), "351.20 ns".to_owned())];
         assert_eq!(
             budget(document, &measured).unwrap(),
-            document.replace("| 9 |", "| 0.35 |").replace("| 99 |", "| 2.2 |")
+            document
+                .replace("| 9 |", "| 0.35 |")
+                .replace("| 99 |", "| 2.2 |")
         );
         assert!(budget("# A", &measured).is_err());
     }

@@ -6,7 +6,7 @@
 use super::header::HeaderId;
 use super::index::Span;
 use super::malformed::{Fault, Malformed};
-use super::token::is_token_byte;
+use super::token::{cut, is_token_byte};
 use super::via::ViaPlaces;
 use super::{Message, Method, NameAddr, Uri};
 
@@ -41,6 +41,8 @@ const fn bits(ids: &[HeaderId]) -> u128 {
 pub(super) struct Known {
     pub(super) via: ViaPlaces,
     pub(super) call_id: Span,
+    /// The CSeq's number and method.
+    pub(super) cseq: (u32, Span),
     pub(super) from_tag: Option<Span>,
     pub(super) to_tag: Option<Span>,
 }
@@ -52,6 +54,10 @@ pub(super) fn check(msg: &Message) -> Result<Known, Malformed> {
     let via = ViaPlaces::of(&msg.via()?, msg.bytes());
     let call_id = place(msg.call_id()?);
     let cseq = msg.cseq()?;
+    // The value has no white space at its end, so its method is the last of it.
+    let value = msg.header(HeaderId::Cseq).unwrap_or_default();
+    let before = value.len().saturating_sub(cseq.method.as_bytes().len());
+    let method = place(cut(value, before).1);
     let (from, to) = (msg.from()?, msg.to()?);
     for (id, address) in [(HeaderId::From, from), (HeaderId::To, to)] {
         address.uri().map_err(|fault| fault.of(id))?;
@@ -59,6 +65,7 @@ pub(super) fn check(msg: &Message) -> Result<Known, Malformed> {
     let known = Known {
         via,
         call_id,
+        cseq: (cseq.number, method),
         from_tag: from.tag().map(place),
         to_tag: to.tag().map(place),
     };

@@ -284,6 +284,16 @@ impl<'a> View<'a> {
     /// The CSeq.
     #[inline]
     pub fn cseq(self) -> Result<CSeq<'a>, Malformed> {
+        if let Some(Known {
+            cseq: (number, method),
+            ..
+        }) = self.known()
+        {
+            return Ok(CSeq {
+                number: *number,
+                method: Method::of(method.of(self.msg.bytes())),
+            });
+        }
         let value = self
             .header(HeaderId::Cseq)
             .ok_or_else(|| Malformed::missing(HeaderId::Cseq))?;

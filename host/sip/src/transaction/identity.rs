@@ -75,7 +75,11 @@ impl Identity {
     }
 
     fn push_lower(&mut self, part: &[u8]) {
-        self.text.extend(part.iter().map(u8::to_ascii_lowercase));
+        let from = self.text.len();
+        self.text.extend_from_slice(part);
+        if let Some(pushed) = self.text.get_mut(from..) {
+            pushed.make_ascii_lowercase();
+        }
         self.text.push(0);
     }
 }
@@ -83,10 +87,10 @@ impl Identity {
 /// Hash of what a merged request shares with the one that came first: From tag, Call-ID, CSeq (s.8.2.2.2). `None` for a request
 /// with a To tag, which is never merged.
 pub(super) fn merge_hash(request: &Message, keys: &RandomState) -> Option<u64> {
-    if request.to_tag().is_some() {
-        return None;
+    match request.to_tag() {
+        Some(_) => None,
+        None => exchange_hash(request, request.method(), keys),
     }
-    exchange_hash(request, request.cseq().ok()?.method, keys)
 }
 
 /// The merge hash of the request that this one belongs to: of the INVITE, for an ACK.
