@@ -98,15 +98,18 @@ fn budget(document: &str, measured: &[(String, String)]) -> Result<String> {
             rows.push(row.to_owned());
             continue;
         };
-        let us = match measured.iter().find(|(name, _)| name == bench) {
-            Some((_, time)) => format!("{:.2}", microseconds(time)?),
-            None if *bench == SUM => format!("{sum:.1}"),
-            None => (*us).to_owned(),
+        let new = match measured.iter().find(|(name, _)| name == bench) {
+            Some((_, time)) => Some(format!("{:.2}", microseconds(time)?)),
+            None => (*bench == SUM).then(|| format!("{sum:.1}")),
         };
+        let us = new.as_deref().unwrap_or(us);
         if let (Ok(us), Ok(times)) = (us.parse::<f64>(), times.parse::<f64>()) {
             sum += us * times;
         }
-        rows.push(format!("| {piece} | {us} | {times} | {bench} |"));
+        rows.push(match new {
+            Some(us) => format!("| {piece} | {us} | {times} | {bench} |"),
+            None => row.to_owned(),
+        });
     }
     Ok(format!("{before}{BEGIN}{}\n{END}{after}", rows.join("\n")))
 }

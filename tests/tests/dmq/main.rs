@@ -62,7 +62,7 @@ fn become_equal<T: PartialEq + Debug>(
     }
 }
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(20);
 
 /// Both have the same in the table that they share.
 fn tables_become_equal(daemon: &Daemon, kamailio: &Kamailio) {

@@ -216,7 +216,7 @@ fn bursts_keep_their_order_both_ways() {
     const COUNT: u32 = 50_000;
     let term = "{call, N, [{from, \"alice\"}, {to, <<\"bob\">>}, {at, {2026, 11, 21}}, #{status => 200, reason => ok}, [1, 2, 3, 4], {a, b, c, d, e, f, g, h}, 1.5, undefined, [x, y, z]]}";
     erlang.tell(&format!(
-        "[{{greetings, '{OURS}'}} ! {term} || N <- lists:seq(1, {COUNT})], register(me, self()), \
+        "register(me, self()), [{{greetings, '{OURS}'}} ! {term} || N <- lists:seq(1, {COUNT})], \
          Check = fun C(N) when N > {COUNT} -> all; C(N) -> receive N -> C(N + 1); X -> {{wrong, N, X}} after 20000 -> {{none, N}} end end, Check(1)"
     ));
     let me = Process::Named("greetings".into());
