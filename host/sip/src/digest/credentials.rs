@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::message::{is_lws, is_token_byte, trim, unquote};
+use crate::message::{is_lws, is_token_byte, quoted_len, trim, unquote};
 
 /// The most parameters that are read.
 pub(super) const MAX_PARAMS: usize = 32;
@@ -204,7 +204,7 @@ fn pair(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (name, rest) = bytes.split_at_checked(end)?;
     let rest = trim_start(trim_start(rest).strip_prefix(b"=")?);
     let end = match rest {
-        [b'"', inner @ ..] => quoted(inner)? + 1,
+        [b'"', ..] => quoted_len(rest)?,
         // Some peers write the nonce or the URI bare, `=` padding and all.
         _ => rest
             .iter()
@@ -222,18 +222,6 @@ fn trim_start(mut bytes: &[u8]) -> &[u8] {
         bytes = rest;
     }
     bytes
-}
-
-/// The length of what follows an opening quote, the closing one included.
-fn quoted(inner: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        let found = at + memchr::memchr2(b'"', b'\\', inner.get(at..)?)?;
-        match inner.get(found)? {
-            b'"' => return Some(found + 1),
-            _ => at = found + 2,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -54,13 +54,11 @@ pub use number::{CSeq, seconds};
 pub use render::{Placed, render};
 pub use response::{ResponseBuilder, reason_phrase, refuse, response};
 pub(crate) use rough::{RoughField, rough_fields};
-pub use token::{
-    Param, Params, decimal, is_lws, is_token, is_token_byte, list_values, trim, unquote,
-};
-pub(crate) use token::{quote, split_value};
+pub use token::{Param, Params, decimal, is_lws, is_token, is_token_byte, trim, unquote};
+pub(crate) use token::{quote, quoted_len, split_value};
 pub use uri::{Scheme, Uri, host_ip, unescape};
 pub use via::{BRANCH_MAGIC, Marks, Rport, Via};
-pub use view::{Field, Fields, Position, Values, View};
+pub use view::{Field, Fields, Position, Values, View, list_values};
 
 use std::sync::OnceLock;
 

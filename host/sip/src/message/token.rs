@@ -132,12 +132,12 @@ pub fn decimal(bytes: &[u8]) -> Option<u64> {
 #[inline]
 pub(crate) fn quoted_len(bytes: &[u8]) -> Option<usize> {
     debug_assert_eq!(bytes.first(), Some(&b'"'));
-    let mut i = 1;
+    let mut at = 1;
     loop {
-        match *bytes.get(i)? {
-            b'"' => return Some(i + 1),
-            b'\\' => i += 2,
-            _ => i += 1,
+        let found = at + memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        match bytes.get(found)? {
+            b'"' => return Some(found + 1),
+            _ => at = found + 2,
         }
     }
 }
@@ -200,17 +200,6 @@ pub(crate) fn split_value(list: &[u8]) -> (&[u8], Option<&[u8]>) {
         }
     }
     (trim(list), None)
-}
-
-/// The values of a comma list as a header has it, such as several fields of Route joined; empty ones are stepped over.
-pub fn list_values(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut left = Some(list);
-    let values = std::iter::from_fn(move || {
-        let (value, rest) = split_value(left?);
-        left = rest;
-        Some(value)
-    });
-    values.filter(|value| !value.is_empty())
 }
 
 /// One `;name` or `;name=value`. The value is as it came, quotes and all.

@@ -62,8 +62,7 @@ impl<'a> Field<'a> {
 
     /// Its values: a comma list taken apart where the header has one, else the whole.
     pub fn values(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let mut left = ValueList::of(self);
-        std::iter::from_fn(move || left.next())
+        ValueList::of(self).values()
     }
 }
 
@@ -100,13 +99,10 @@ impl<'a> View<'a> {
         self.msg
     }
 
-    /// What is known of a message that was checked and is not edited.
+    /// What is known of that header of a message that was checked, where no edit touches it.
     #[inline]
-    fn known(self) -> Option<&'a Known> {
-        match self.edits {
-            None => self.msg.known(),
-            Some(_) => None,
-        }
+    fn known(self, id: HeaderId) -> Option<&'a Known> {
+        self.msg.known().filter(|_| self.is_as_came(id))
     }
 
     pub(crate) fn edits(self) -> Option<&'a Edits> {
@@ -182,9 +178,9 @@ impl<'a> View<'a> {
 
     /// Whether the To has a tag, or can't be read.
     pub(crate) fn may_have_to_tag(self) -> bool {
-        match self.msg.known() {
-            Some(known) if self.is_as_came(HeaderId::To) => known.to_tag.is_some(),
-            _ => self.to().map_or(true, |to| to.tag().is_some()),
+        match self.known(HeaderId::To) {
+            Some(known) => known.to_tag.is_some(),
+            None => self.to().map_or(true, |to| to.tag().is_some()),
         }
     }
 
@@ -242,7 +238,7 @@ impl<'a> View<'a> {
     /// The top Via.
     #[inline]
     pub fn via(self) -> Result<Via<'a>, Malformed> {
-        if let Some(known) = self.known() {
+        if let Some(known) = self.known(HeaderId::Via) {
             return Ok(known.via.via(self.msg.bytes()));
         }
         let field = self
@@ -287,7 +283,7 @@ impl<'a> View<'a> {
         if let Some(Known {
             cseq: (number, method),
             ..
-        }) = self.known()
+        }) = self.known(HeaderId::Cseq)
         {
             return Ok(CSeq {
                 number: *number,
@@ -303,9 +299,7 @@ impl<'a> View<'a> {
     /// The Call-ID.
     #[inline]
     pub fn call_id(self) -> Result<&'a [u8], Malformed> {
-        if let Some(known) = self.msg.known()
-            && self.is_as_came(HeaderId::CallId)
-        {
+        if let Some(known) = self.known(HeaderId::CallId) {
             return Ok(known.call_id.of(self.msg.bytes()));
         }
         let value = self
@@ -398,6 +392,10 @@ impl<'a> ValueList<'a> {
         }
     }
 
+    fn values(mut self) -> impl Iterator<Item = &'a [u8]> {
+        std::iter::from_fn(move || self.next())
+    }
+
     /// The next value that is not empty.
     #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
@@ -415,6 +413,15 @@ impl<'a> ValueList<'a> {
             }
         }
     }
+}
+
+/// The values of a comma list as a header has it, such as several fields of Route joined; empty ones are stepped over.
+pub fn list_values(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let list = ValueList {
+        rest: Some(list),
+        is_list: true,
+    };
+    list.values()
 }
 
 /// Iterates over the values of one header; empty ones are stepped over.
