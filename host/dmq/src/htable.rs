@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::body::{Added, Body};
 use crate::envelope::MAX_BODY;
 use crate::node::Now;
 
@@ -373,48 +374,29 @@ fn within(write: &Write<'_>) -> Option<String> {
     (body.len() <= MAX_BODY).then_some(body)
 }
 
-/// Gathers items into bodies of at most [`MAX_BODY`] bytes.
-#[derive(Debug, Default)]
-pub(crate) struct Cells {
-    body: String,
-}
-
 const HEAD: &str = "{\"cells\":[";
 const TAIL: &str = "]}";
 
-impl Cells {
-    /// Adds an item; gives the body before it where that is full. An item that is too long for any is left out: `Err`.
-    pub(crate) fn add(&mut self, now: Now, table: &str, item: &Item) -> Result<Option<String>, ()> {
-        let (kind, text, number) = typed(&item.value);
-        let ttl = item.ttl.map(|ttl| ttl.as_millis().div_ceil(1000));
-        let cell = Cell {
-            htname: table,
-            cname: &item.key,
-            kind,
-            strval: text.as_deref(),
-            intval: number,
-            expire: ttl.map_or(0, |ttl| {
-                now.unix().saturating_add(u64::try_from(ttl).unwrap_or(0))
-            }),
-        };
-        let cell = serde_json::to_string(&cell).map_err(drop)?;
-        if HEAD.len() + cell.len() + TAIL.len() > MAX_BODY {
-            return Err(());
-        }
-        let full = (self.body.len() + 1 + cell.len() + TAIL.len() > MAX_BODY)
-            .then(|| self.finish())
-            .flatten();
-        self.body += if self.body.is_empty() { HEAD } else { "," };
-        self.body += &cell;
-        Ok(full)
-    }
+/// A body for items.
+pub(crate) fn cells() -> Body {
+    Body::new(HEAD, TAIL, usize::MAX)
+}
 
-    /// The last body, if there is anything in it.
-    pub(crate) fn finish(&mut self) -> Option<String> {
-        let mut body = std::mem::take(&mut self.body);
-        body += TAIL;
-        (body.len() > TAIL.len()).then_some(body)
-    }
+/// Adds an item to such a body.
+pub(crate) fn add_cell(cells: &mut Body, now: Now, table: &str, item: &Item) -> Added {
+    let (kind, text, number) = typed(&item.value);
+    let ttl = item.ttl.map(|ttl| ttl.as_millis().div_ceil(1000));
+    let cell = Cell {
+        htname: table,
+        cname: &item.key,
+        kind,
+        strval: text.as_deref(),
+        intval: number,
+        expire: ttl.map_or(0, |ttl| {
+            now.unix().saturating_add(u64::try_from(ttl).unwrap_or(0))
+        }),
+    };
+    cells.add(|_, out| serde_json::to_writer(out, &cell))
 }
 
 #[cfg(test)]

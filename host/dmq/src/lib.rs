@@ -25,6 +25,7 @@ pub mod seen;
 pub mod tombs;
 pub mod usrloc;
 
+mod body;
 mod bus;
 mod node;
 mod stores;

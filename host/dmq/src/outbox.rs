@@ -12,7 +12,9 @@
 //! Limits, for each member: [`MAX_PARCELS`], [`MAX_BYTES`]; beyond, [`Outbox::push`] refuses, and the caller sends all afresh later.
 
 use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -143,8 +145,8 @@ struct Flight {
 #[derive(Debug, Default)]
 struct Line {
     parcels: HashMap<u64, Waiting>,
-    /// Who waits for a key, the first one first; that one may be under way.
-    keys: HashMap<u64, VecDeque<u64>>,
+    /// Who waits for a key.
+    keys: HashMap<u64, Queue, BuildHasherDefault<ahash::AHasher>>,
     ready: VecDeque<u64>,
     urgent: VecDeque<u64>,
     /// A parcel that writes all keys, and what came behind it.
@@ -155,6 +157,19 @@ struct Line {
     flying: usize,
     flying_bytes: usize,
     paused: bool,
+}
+
+/// Parcels that write one key: the first may be under way. Nearly always it is alone, which takes no memory of its own.
+#[derive(Debug)]
+struct Queue {
+    first: u64,
+    behind: VecDeque<u64>,
+}
+
+impl Queue {
+    fn last(&self) -> u64 {
+        self.behind.back().copied().unwrap_or(self.first)
+    }
 }
 
 #[derive(Debug)]
@@ -318,7 +333,9 @@ impl Outbox {
         let Some(line) = self.lines.get_mut(&node) else {
             return;
         };
-        while let Some((number, parcel)) = line.next() {
+        while let Some(number) = line.next()
+            && let Some(Waiting { parcel, .. }) = line.parcels.get(&number)
+        {
             self.serial += 1;
             let id = u128::from(self.hasher.hash_one((self.serial, "branch"))) << 64
                 | u128::from(self.serial);
@@ -394,8 +411,8 @@ impl Line {
         if !parcel.whole || self.barrier.is_some() {
             return false;
         }
-        let last = self.keys.get(key).and_then(VecDeque::back);
-        let Some(old) = last.and_then(|last| self.parcels.get_mut(last)) else {
+        let last = self.keys.get(key).map(Queue::last);
+        let Some(old) = last.and_then(|last| self.parcels.get_mut(&last)) else {
             return false;
         };
         if old.flying || !old.parcel.whole || old.parcel.keys != parcel.keys {
@@ -418,11 +435,14 @@ impl Line {
             Keys::None => {}
             Keys::Some(keys) => {
                 for key in keys {
-                    let line = self.keys.entry(*key).or_default();
+                    let queue = self.keys.entry(*key).or_insert_with(|| Queue {
+                        first: number,
+                        behind: VecDeque::new(),
+                    });
                     // The same key twice in one parcel counts once.
-                    if line.back() != Some(&number) {
-                        blocked += usize::from(!line.is_empty());
-                        line.push_back(number);
+                    if queue.last() != number {
+                        blocked += 1;
+                        queue.behind.push_back(number);
                     }
                 }
             }
@@ -446,7 +466,7 @@ impl Line {
     }
 
     /// The next parcel that may go out.
-    fn next(&mut self) -> Option<(u64, Parcel)> {
+    fn next(&mut self) -> Option<u64> {
         let number = match self.urgent.pop_front() {
             Some(number) => number,
             None => {
@@ -462,9 +482,8 @@ impl Line {
                 number
             }
         };
-        let waiting = self.parcels.get_mut(&number)?;
-        waiting.flying = true;
-        Some((number, waiting.parcel.clone()))
+        self.parcels.get_mut(&number)?.flying = true;
+        Some(number)
     }
 
     fn landed(&mut self, parcel: &Parcel) {
@@ -498,17 +517,17 @@ impl Line {
 
     /// The first in line for a key steps out.
     fn release(&mut self, key: u64, number: u64) {
-        let Some(line) = self.keys.get_mut(&key) else {
+        let Entry::Occupied(mut queue) = self.keys.entry(key) else {
             return;
         };
-        if line.front() != Some(&number) {
+        if queue.get().first != number {
             return;
         }
-        line.pop_front();
-        let Some(next) = line.front().copied() else {
-            self.keys.remove(&key);
+        let Some(next) = queue.get_mut().behind.pop_front() else {
+            queue.remove();
             return;
         };
+        queue.get_mut().first = next;
         if let Some(waiting) = self.parcels.get_mut(&next) {
             waiting.blocked = waiting.blocked.saturating_sub(1);
             if waiting.blocked == 0 {

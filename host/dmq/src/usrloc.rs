@@ -7,10 +7,13 @@
 //! Times are absolute, by the sender's clock. [`Contact::left`] bounds what a wrong clock can do: a contact never lives longer than
 //! it was granted.
 
+use std::io::Write as _;
 use std::time::Duration;
 
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::body::{Added, Body};
 use crate::envelope::MAX_BODY;
 use crate::htable::Malformed;
 use crate::node::Now;
@@ -31,61 +34,121 @@ const REMOVE: i64 = 2;
 const SYNC: i64 = 3;
 
 /// A contact with all that Kamailio tells of it. Texts are empty where there is none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Contact {
     /// The address of record as it is written on the bus: `alice`, or `alice@example.test`.
     pub aor: String,
     /// Its name, the same at all nodes.
-    #[serde(default)]
     pub ruid: String,
     /// The contact's URI.
     #[serde(rename = "c")]
     pub uri: String,
     /// Where its REGISTER came from, as a URI, where that differs from the contact.
-    #[serde(default, deserialize_with = "text")]
     pub received: String,
-    /// The sender's socket it came to: `udp:192.0.2.1:5060`.
-    #[serde(default, deserialize_with = "text")]
+    /// The sender's socket it came to: `udp:192.0.2.1:5060`. Left out where nobody told, as Kamailio does: 5.6.3 has a line in its log for each that it
+    /// is told, which is half of what receiving the contact costs it.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub sock: String,
     /// The Path, a list of Route values.
-    #[serde(default, deserialize_with = "text")]
     pub path: String,
     /// The Call-ID of its REGISTER.
-    #[serde(default, rename = "callid", deserialize_with = "text")]
+    #[serde(rename = "callid")]
     pub call_id: String,
     /// The User-Agent of its REGISTER.
-    #[serde(default, deserialize_with = "text")]
     pub user_agent: String,
     /// `+sip.instance`.
-    #[serde(default, deserialize_with = "text")]
     pub instance: String,
     /// When it ends, in seconds since 1970; 0: never.
-    #[serde(default)]
     pub expires: u64,
     /// The CSeq number of its REGISTER.
-    #[serde(default, deserialize_with = "wide")]
     pub cseq: u32,
     /// Flags of the sender's.
-    #[serde(default, deserialize_with = "wide")]
     pub flags: u32,
     /// Flags of its branch.
-    #[serde(default, deserialize_with = "wide")]
     pub cflags: u32,
     /// Preference in thousandths; -1 where it has none.
-    #[serde(default = "no_q")]
     pub q: i64,
     /// When it was last changed, in seconds since 1970.
-    #[serde(default)]
     pub last_modified: u64,
     /// The methods it accepts, as bits.
-    #[serde(default = "all_methods", deserialize_with = "wide")]
     pub methods: u32,
     /// `reg-id`.
-    #[serde(default, deserialize_with = "wide")]
     pub reg_id: u32,
     /// The number of the node it registered at.
-    #[serde(default, deserialize_with = "wide")]
     pub server_id: u32,
+}
+
+/// An entry as it comes: with all that may be missing, and what goes with it.
+#[derive(Deserialize)]
+struct Entry {
+    action: Option<i64>,
+    multi: Option<Many>,
+    #[serde(default, deserialize_with = "text")]
+    aor: String,
+    #[serde(default, deserialize_with = "text")]
+    ruid: String,
+    #[serde(default, deserialize_with = "text")]
+    c: String,
+    #[serde(default, deserialize_with = "text")]
+    received: String,
+    #[serde(default, deserialize_with = "text")]
+    sock: String,
+    #[serde(default, deserialize_with = "text")]
+    path: String,
+    #[serde(default, deserialize_with = "text")]
+    callid: String,
+    #[serde(default, deserialize_with = "text")]
+    user_agent: String,
+    #[serde(default, deserialize_with = "text")]
+    instance: String,
+    #[serde(default)]
+    expires: u64,
+    #[serde(default, deserialize_with = "wide")]
+    cseq: u32,
+    #[serde(default, deserialize_with = "wide")]
+    flags: u32,
+    #[serde(default, deserialize_with = "wide")]
+    cflags: u32,
+    #[serde(default = "no_q")]
+    q: i64,
+    #[serde(default)]
+    last_modified: u64,
+    #[serde(default = "all_methods", deserialize_with = "wide")]
+    methods: u32,
+    #[serde(default, deserialize_with = "wide")]
+    reg_id: u32,
+    #[serde(default, deserialize_with = "wide")]
+    server_id: u32,
+}
+
+/// The entries of a batch, whatever they are called; none of them is a batch.
+struct Many(Vec<Entry>);
+
+impl<'de> Deserialize<'de> for Many {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(Entries)
+    }
+}
+
+struct Entries;
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Many;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "an object of at most {MAX_READ} contacts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Many, A::Error> {
+        let mut many = Vec::new();
+        while let Some((IgnoredAny, entry)) = map.next_entry()? {
+            if many.len() >= MAX_READ {
+                return Err(A::Error::invalid_length(MAX_READ + 1, &self));
+            }
+            many.push(entry);
+        }
+        Ok(Many(many))
+    }
 }
 
 fn no_q() -> i64 {
@@ -202,49 +265,56 @@ fn is_socket(text: &str) -> bool {
 
 /// Reads a body.
 pub fn read(body: &[u8]) -> Result<Message, Malformed> {
-    let mut value: serde_json::Value = serde_json::from_slice(body)?;
-    if let Some(multi) = value.get_mut("multi").map(serde_json::Value::take) {
-        let serde_json::Value::Object(many) = multi else {
-            return Err(Malformed("multi: expected an object".to_owned()));
-        };
-        if many.len() > MAX_READ {
-            let got = many.len();
-            return Err(Malformed(format!(
-                "multi: expected at most {MAX_READ}, got {got}"
-            )));
-        }
-        let many = many.into_iter().map(|(_, value)| entry(value));
+    let mut all: Entry = serde_json::from_slice(body)?;
+    if let Some(Many(many)) = all.multi.take() {
+        let many = many.into_iter().map(entry);
         return Ok(Message::Many(many.collect::<Result<_, _>>()?));
     }
-    if value.get("action").and_then(serde_json::Value::as_i64) == Some(SYNC) {
+    if all.action == Some(SYNC) {
         return Ok(Message::Ask);
     }
-    let (action, contact) = entry(value)?;
+    let (action, contact) = entry(all)?;
     Ok(Message::One(action, Box::new(contact)))
 }
 
-fn entry(mut value: serde_json::Value) -> Result<(Action, Contact), Malformed> {
-    let action = match value.get("action").and_then(serde_json::Value::as_i64) {
-        Some(SAVE) => Action::Save,
-        Some(REMOVE) => Action::Remove,
+fn entry(wire: Entry) -> Result<(Action, Contact), Malformed> {
+    let action = match (wire.action, &wire.multi) {
+        (Some(SAVE), None) => Action::Save,
+        (Some(REMOVE), None) => Action::Remove,
         _ => return Err(Malformed("expected an action of 1 or 2".to_owned())),
     };
     // A removal names its contact by its ruid alone, if it wants.
-    if let (Action::Remove, Some(object)) = (action, value.as_object_mut()) {
-        object.entry("c").or_insert_with(|| "".into());
-    }
-    let contact = Contact::deserialize(value)?;
-    if contact.aor.is_empty() || (action == Action::Save && contact.uri.is_empty()) {
+    if wire.aor.is_empty() || (action == Action::Save && wire.c.is_empty()) {
         return Err(Malformed(
             "expected an address of record and a contact".to_owned(),
         ));
     }
-    if !contact.sock.is_empty() && !is_socket(&contact.sock) {
-        let found = &contact.sock;
+    if !wire.sock.is_empty() && !is_socket(&wire.sock) {
+        let found = &wire.sock;
         return Err(Malformed(format!(
             "sock: expected PROTOCOL:HOST:PORT, got {found:?}"
         )));
     }
+    let contact = Contact {
+        aor: wire.aor,
+        ruid: wire.ruid,
+        uri: wire.c,
+        received: wire.received,
+        sock: wire.sock,
+        path: wire.path,
+        call_id: wire.callid,
+        user_agent: wire.user_agent,
+        instance: wire.instance,
+        expires: wire.expires,
+        cseq: wire.cseq,
+        flags: wire.flags,
+        cflags: wire.cflags,
+        q: wire.q,
+        last_modified: wire.last_modified,
+        methods: wire.methods,
+        reg_id: wire.reg_id,
+        server_id: wire.server_id,
+    };
     Ok((action, contact))
 }
 
@@ -259,47 +329,38 @@ pub fn write(action: Action, contact: &Contact) -> Option<String> {
         Action::Save => SAVE,
         Action::Remove => REMOVE,
     };
-    // Writing into a string cannot fail.
-    let contact = serde_json::to_string(contact).ok()?;
-    // Put before it as text: cheaper than to have serde flatten the contact into another struct.
-    let body = format!("{{\"action\":{action},{}", contact.strip_prefix('{')?);
+    let mut body = Vec::new();
+    write_one(&mut body, action, contact).ok()?;
+    let body = String::from_utf8(body).ok()?;
     (body.len() <= MAX_BODY).then_some(body)
-}
-
-/// Gathers contacts into batches.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    body: String,
-    count: usize,
 }
 
 const HEAD: &str = "{\"multi\":{";
 const TAIL: &str = "}}";
 
-impl Batch {
-    /// Adds a contact; gives the batch before it where that is full. A contact that is too long for any is left out: `Err`.
-    pub(crate) fn add(&mut self, contact: &Contact) -> Result<Option<String>, ()> {
-        let text = write(Action::Save, contact).ok_or(())?;
-        // The number and its marks take less than 16 bytes.
-        if HEAD.len() + 16 + text.len() + TAIL.len() > MAX_BODY {
-            return Err(());
-        }
-        let longer = self.body.len() + 16 + text.len() + TAIL.len();
-        let full = (self.count >= MAX_BATCH || longer > MAX_BODY)
-            .then(|| self.finish())
-            .flatten();
-        self.count += 1;
-        self.body += if self.count == 1 { HEAD } else { "," };
-        self.body += &format!("\"{}\":{text}", self.count);
-        Ok(full)
-    }
+/// A body for contacts.
+pub(crate) fn batch() -> Body {
+    Body::new(HEAD, TAIL, MAX_BATCH)
+}
 
-    /// The last batch, if there is anything in it.
-    pub(crate) fn finish(&mut self) -> Option<String> {
-        let Self { mut body, count } = std::mem::take(self);
-        body += TAIL;
-        (count > 0).then_some(body)
+/// Adds a contact to such a body.
+pub(crate) fn add(batch: &mut Body, contact: &Contact) -> Added {
+    batch.add(|number, out| {
+        write!(out, "\"{number}\":")?;
+        write_one(out, SAVE, contact)
+    })
+}
+
+/// `{"action":1,"aor":...}`.
+fn write_one(out: &mut Vec<u8>, action: i64, contact: &Contact) -> std::io::Result<()> {
+    write!(out, "{{\"action\":{action}")?;
+    let at = out.len();
+    serde_json::to_writer(&mut *out, contact)?;
+    // Its brace: cheaper than to have serde flatten the contact into another struct.
+    if let Some(brace) = out.get_mut(at) {
+        *brace = b',';
     }
+    Ok(())
 }
 
 #[cfg(test)]

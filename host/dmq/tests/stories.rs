@@ -10,6 +10,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use common::{World, kdmq, node};
@@ -184,8 +185,54 @@ fn a_table_is_told_list_by_list() {
         .map(|cell| cell.split('"').next().unwrap().to_owned())
         .collect();
     assert_eq!(told.len(), 300);
-    let list = |key: &String| dialog::entry_of(key.to_lowercase().as_bytes(), 64).reverse_bits();
-    assert!(told.is_sorted_by_key(list), "{told:?}");
+    assert_lists(told.iter().map(|key| key.to_lowercase()));
+}
+
+/// Of entries in the order in which they are told: those of one list come together.
+fn assert_lists(names: impl Iterator<Item = String>) {
+    let lists = names.map(|name| dialog::entry_of(name.as_bytes(), 64));
+    let mut lists: Vec<_> = lists.collect();
+    lists.dedup();
+    let runs = lists.len();
+    lists.sort_unstable();
+    lists.dedup();
+    assert_eq!(runs, lists.len(), "no list is walked twice");
+}
+
+/// Its workers wait for each other at the lock of a list.
+#[test]
+fn no_two_messages_of_the_same_lists_are_under_way() {
+    let mut world = World::new(4);
+    world.start(1, &[]);
+    let mut wanted = BTreeSet::new();
+    for n in 0..5000 {
+        world.set(1, &format!("key-{n}"), n);
+        wanted.insert(format!("key-{n}"));
+    }
+    let ask = kdmq(node(9), node(1), "htable", "a", 1, "{\"action\":1}");
+    world.send(node(9), node(1), ask);
+    while !wanted.is_empty() {
+        world.run(Duration::from_millis(10));
+        let under_way = bodies(&world, node(9), "htable");
+        assert!(!under_way.is_empty(), "{} are not told", wanted.len());
+        let mut parts = Vec::new();
+        for body in &under_way {
+            let keys = body.split("\"cname\":\"").skip(1);
+            let keys = keys.map(|cell| cell.split('"').next().unwrap().to_owned());
+            let mut lists: Vec<_> = keys
+                .inspect(|key| assert!(wanted.remove(key), "{key} is told twice"))
+                .map(|key| dialog::entry_of(key.as_bytes(), 4))
+                .collect();
+            lists.dedup();
+            parts.extend(lists);
+        }
+        parts.sort_unstable();
+        let all = parts.len();
+        parts.dedup();
+        assert_eq!(parts.len(), all, "each quarter of the lists once");
+        answer(&mut world, 0, "200 OK");
+        world.strangers.clear();
+    }
 }
 
 #[test]
@@ -208,8 +255,7 @@ fn contacts_are_told_list_by_list_whatever_their_table_calls_them() {
         .map(|contact| contact.split('"').next().unwrap().to_owned())
         .collect();
     assert_eq!(told.len(), 50);
-    let list = |aor: &String| dialog::entry_of(aor.as_bytes(), 64).reverse_bits();
-    assert!(told.is_sorted_by_key(list), "{told:?}");
+    assert_lists(told.into_iter());
 }
 
 #[test]
@@ -292,6 +338,84 @@ fn what_a_silent_member_missed_is_told_when_it_is_back() {
             "after {seconds} s"
         );
     }
+}
+
+/// Sets so many keys at node 1, has a stranger join that it can tell them, and answers but the notifications for so long. The keys that came.
+fn told(
+    world: &mut World,
+    until: Duration,
+    mut answers: impl FnMut(&str) -> bool,
+) -> BTreeSet<String> {
+    let mut came = BTreeSet::new();
+    let end = world.now + until;
+    while world.now < end {
+        world.run(Duration::from_millis(10));
+        let all = std::mem::take(&mut world.strangers);
+        for datagram in all {
+            if !answers(&datagram.2) {
+                continue;
+            }
+            let cells = datagram.2.split("\"cname\":\"").skip(1);
+            came.extend(cells.map(|cell| cell.split('"').next().unwrap().to_owned()));
+            world.strangers.push(datagram);
+            answer(world, 0, "200 OK");
+            world.strangers.clear();
+        }
+    }
+    came
+}
+
+/// A busy member answers what it is told and leaves a ping unanswered: it is disabled in the middle of the telling, and told the rest when it answers again.
+#[test]
+fn one_that_is_disabled_while_it_is_told_is_told_the_rest_when_it_is_back() {
+    let mut world = World::new(8);
+    world.start(1, &[]);
+    for n in 0..20_000 {
+        world.set(1, &format!("key-{n}"), n);
+    }
+    let list = "sip:127.0.0.9:5060;status=active\r\n";
+    let hello = kdmq(node(9), node(1), "notification_peer", "a", 1, list);
+    let ask = kdmq(node(9), node(1), "htable", "b", 1, "{\"action\":1}");
+    world.send(node(9), node(1), hello);
+    world.send(node(9), node(1), ask);
+    // So slow that a ping is due and given up before all is told.
+    let mut count = 0;
+    let mut came = told(&mut world, Duration::from_secs(20), |text| {
+        count += 1;
+        !text.contains("notification_peer") && (!text.contains("cells") || count % 100 == 0)
+    });
+    let events = &world.at(1).events;
+    assert!(events.contains(&Event::Disabled(node(9))), "{events:?}");
+    assert!(came.len() < 20_000, "it was not slow enough");
+    let hello = kdmq(node(9), node(1), "notification_peer", "c", 1, list);
+    world.send(node(9), node(1), hello);
+    came.extend(told(&mut world, Duration::from_secs(5), |_| true));
+    assert_eq!(came.len(), 20_000);
+}
+
+/// What was under way when a member was disabled may be given up when it is back already: it goes again, and so does what waits behind it.
+#[test]
+fn what_is_given_up_late_holds_nobody_up() {
+    let mut world = World::new(8);
+    world.start(1, &[]);
+    let list = "sip:127.0.0.9:5060;status=active\r\n";
+    let hello = |branch: &str| kdmq(node(9), node(1), "notification_peer", branch, 1, list);
+    world.send(node(9), node(1), hello("a"));
+    told(&mut world, Duration::from_secs(6), |_| true);
+    // Unanswered: first this, then a ping.
+    world.set(1, "lost", 1);
+    told(&mut world, Duration::from_secs(1), |_| false);
+    let goodbye = list.replace("active", "disabled");
+    let goodbye = kdmq(node(9), node(1), "notification_peer", "b", 1, &goodbye);
+    world.send(node(9), node(1), goodbye);
+    world.run(Duration::from_millis(10));
+    world.send(node(9), node(1), hello("c"));
+    // It is back, and still does not answer that one.
+    let lost = |text: &str| text.contains("\"lost\"");
+    told(&mut world, Duration::from_secs(12), |text| !lost(text));
+    world.set(1, "next", 1);
+    let came = told(&mut world, Duration::from_secs(10), |_| true);
+    assert!(came.contains("lost") && came.contains("next"), "{came:?}");
 }
 
 #[test]

@@ -66,7 +66,10 @@ impl State {
 /// The entry of a Call-ID among so many, a power of two: the words of four bytes, each mixed with itself, summed and folded.
 pub fn entry_of(call_id: &[u8], entries: u32) -> u32 {
     let words = call_id.chunks(4).map(|word| {
-        let word = word.iter().fold(0u32, |word, b| word << 8 | u32::from(*b));
+        let word = match <[u8; 4]>::try_from(word) {
+            Ok(whole) => u32::from_be_bytes(whole),
+            Err(_) => word.iter().fold(0u32, |word, b| word << 8 | u32::from(*b)),
+        };
         word ^ (word >> 3)
     });
     let sum = words.fold(0u32, u32::wrapping_add);

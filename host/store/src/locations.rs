@@ -308,7 +308,11 @@ impl Locations {
     pub fn each_aor(&self, now: Instant, mut each: impl FnMut(&str)) {
         for lock in &self.shards {
             let shard = lock.read().unwrap_or_else(PoisonError::into_inner);
-            let live = |slot: &&Slot| slot.bindings.iter().any(|b| b.is_live(now));
+            // While none of its contacts can be over there is no need to look at them.
+            let live = |slot: &&Slot| {
+                slot.due.is_some_and(|due| due > now)
+                    || slot.bindings.iter().any(|b| b.is_live(now))
+            };
             shard
                 .slots
                 .iter()

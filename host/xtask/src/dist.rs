@@ -12,15 +12,21 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{debian, guests, run, workspace};
 
-/// What the daemon is shown: the comparison's works, each for two seconds.
-const LOAD: &str = "options message call register register-auth lookup stateless \
+/// What the daemon is shown: the comparison's works, each for two seconds, a round of its bus with Kamailio nodes, and its Erlang node.
+const LOAD: &str = "options message call register register-auth lookup stateless dmq erlang \
     --sides switchhook --rounds 1 --seconds 2 --no-clean-up --daemon";
-/// The scripts of these works.
-const GUESTS: [&str; 2] = ["default", "trunk"];
+/// The scripts of these.
+const GUESTS: [&str; 3] = ["default", "trunk", "sink"];
 
 /// Builds it and says where it is.
 pub(crate) fn dist() -> Result<()> {
     debian::compiler()?;
+    let missing = debian::install(debian::BENCH)?;
+    ensure!(
+        missing.is_empty(),
+        "the load needs what the comparison needs, of which could not be had from Debian: {}",
+        missing.join(", ")
+    );
     let rustc = Rustc::asked()?;
     let profdata = rustc.profdata()?;
     let dir = workspace::target().join("dist");

@@ -242,8 +242,9 @@ impl Bus {
             (member.state, member.since) = (State::Disabled, now);
             member.ping_at = now + self.config.ping;
         }
+        // Whatever it left unanswered: the rest is told when it is back.
+        member.behind_us |= self.syncs.forget(node);
         self.outbox.pause(now, node, true);
-        self.syncs.forget(node);
         if before == State::Active {
             self.event(Event::Disabled(node));
         }
@@ -263,11 +264,6 @@ impl Bus {
                 node,
                 status,
             }),
-            Tag::Sync if status == 408 => {
-                if let Some(member) = self.members.find_mut(node) {
-                    member.behind_us = true;
-                }
-            }
             Tag::Ask if status == 408 => {
                 if let Some(member) = self.members.find_mut(node) {
                     member.asked = None;
@@ -292,15 +288,20 @@ impl Bus {
         let Some(member) = self.members.find(node) else {
             return;
         };
-        // What was sent before it came to be as it is says nothing new.
+        // What was sent before it came to be as it is says nothing new, and goes again.
         if sent < member.since || member.held {
-            return;
+            let holds = member.state != State::Active;
+            return self.outbox.pause(now.at, node, holds);
         }
-        match member.state {
+        let (state, kind) = (member.state, member.kind);
+        match state {
             State::Active => self.disable(now.at, node),
             State::Disabled | State::Pending => {
-                self.syncs.forget(node);
-                if member.kind == Kind::Own {
+                let left_out = self.syncs.forget(node);
+                if let Some(member) = self.members.find_mut(node) {
+                    member.behind_us |= left_out;
+                }
+                if kind == Kind::Own {
                     // Digests tell what it missed, not a queue.
                     self.outbox.forget(node);
                     self.forget_ours(node);

@@ -1,19 +1,21 @@
 //! Everything, for those that join: whole tables in messages of up to 30 kB.
 //!
-//! Some entries of a table are read when there is room for them in the member's queue, so memory is bounded however large the
+//! A message's entries are read when there is room for it in the member's queue, so memory is bounded however large the
 //! table is. They are read and queued in one step: a change made later goes out later. They come in the order that is
-//! least work for the receiver (`order`). One synchronisation of a channel at a time goes to a member, and the next not within a second: a
+//! least work for the receiver, in strands (`order`): a strand's next message goes when the one before is answered, as if both wrote one key. One synchronisation of a channel at a time goes to a member, and the next not within a second: a
 //! question that is repeated is served once.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 use std::collections::HashMap;
 
 use super::Bus;
-use super::order::Order;
+use super::order::{Order, STRANDS};
+use crate::body::Added;
 use crate::members::State;
 use crate::node::{Node, Now};
 use crate::outbox::{Keys, Parcel, Tag};
@@ -22,10 +24,8 @@ use crate::{dialog, htable, usrloc};
 
 /// The least time between two synchronisations of a channel with one member.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Parcels that may wait for a member while the next part is read.
-const ROOM: usize = 64;
-/// Entries of a table that are read at a time.
-const STEP: usize = 1000;
+/// Parcels that may wait for a member, or be under way to it, while more are made: two of each strand.
+const ROOM: usize = 2 * STRANDS;
 /// The most synchronisations that are under way or wait.
 const MAX_JOBS: usize = 1024;
 /// The most that are under way; the others wait until one of these is over.
@@ -87,9 +87,12 @@ impl Syncs {
         });
     }
 
-    pub(super) fn forget(&mut self, node: Node) {
+    /// Stops telling a member; tells whether that leaves something out.
+    pub(super) fn forget(&mut self, node: Node) -> bool {
+        let before = self.jobs.len();
         self.jobs.retain(|job| job.node != node);
         self.began.retain(|(other, _), _| *other != node);
+        self.jobs.len() < before
     }
 }
 
@@ -153,7 +156,7 @@ impl Bus {
                 let Some(table) = tables.last().cloned() else {
                     return false;
                 };
-                let names = order.take(STEP, |each| {
+                let strand = order.strand(|each| {
                     // Kamailio's hash of a key knows no capitals; that of an address of record does.
                     stores.htable_names(now, &table, &mut |key| match key
                         .bytes()
@@ -163,29 +166,21 @@ impl Bus {
                         false => each(key, key),
                     });
                 });
-                let mut over = true;
-                let items = names.filter_map(|key| {
-                    over = false;
-                    stores.htable_item(now, &table, &key)
-                });
-                let items: Vec<_> = items.collect();
-                self.cells(now, node, &table, &items);
-                if over {
-                    tables.pop();
-                    *order = Order::default();
+                match strand {
+                    Some(strand) => self.cells(now, node, &table, (order, strand), stores),
+                    None => {
+                        tables.pop();
+                        *order = Order::default();
+                    }
                 }
                 true
             }
             What::Contacts => {
-                let names = order.take(STEP, |each| stores.aors(now, each));
-                let mut over = true;
-                let contacts = names.flat_map(|aor| {
-                    over = false;
-                    stores.contacts_of(now, &aor)
-                });
-                let contacts: Vec<_> = contacts.collect();
-                self.batches(now, node, &contacts);
-                !over
+                let strand = order.strand(|each| stores.aors(now, each));
+                if let Some(strand) = strand {
+                    self.contacts(now, node, (order, strand), stores);
+                }
+                strand.is_some()
             }
             What::Dialogs => {
                 let dialogs = stores.dialogs_part(now, job.part);
@@ -197,42 +192,77 @@ impl Bus {
         }
     }
 
-    fn cells(&mut self, now: Now, node: Node, table: &str, items: &[htable::Item]) {
-        let mut cells = htable::Cells::default();
-        let mut keys = SmallVec::new();
-        for item in items {
-            let key = self.outbox.key(htable::CHANNEL, table, &item.key);
-            match cells.add(now, table, item) {
-                Ok(None) => keys.push(key),
-                Ok(Some(full)) => {
-                    let before = std::mem::replace(&mut keys, SmallVec::from_slice(&[key]));
-                    self.batch(now, node, htable::CHANNEL, full, before);
+    /// Queues a message of the next items of a strand.
+    fn cells(
+        &mut self,
+        now: Now,
+        node: Node,
+        table: &str,
+        (order, strand): (&mut Order, usize),
+        stores: &dyn Stores,
+    ) {
+        let mut keys = self.strand_key(htable::CHANNEL, strand);
+        let mut cells = htable::cells();
+        while let Some(key) = order.peek(strand) {
+            if let Some(item) = stores.htable_item(now, table, key) {
+                match htable::add_cell(&mut cells, now, table, &item) {
+                    Added::Yes => keys.push(self.outbox.key(htable::CHANNEL, table, key)),
+                    Added::Full => break,
+                    Added::Never => self.counters.untold += 1,
                 }
-                Err(()) => self.counters.untold += 1,
             }
+            order.told(strand);
         }
-        if let Some(last) = cells.finish() {
-            self.batch(now, node, htable::CHANNEL, last, keys);
+        if let Some(body) = cells.finish() {
+            self.batch(now, node, htable::CHANNEL, body, keys);
         }
     }
 
-    fn batches(&mut self, now: Now, node: Node, contacts: &[usrloc::Contact]) {
-        let mut batch = usrloc::Batch::default();
-        let mut keys = SmallVec::new();
-        for contact in contacts {
-            let key = self.contact_name(contact);
-            match batch.add(contact) {
-                Ok(None) => keys.push(key),
-                Ok(Some(full)) => {
-                    let before = std::mem::replace(&mut keys, SmallVec::from_slice(&[key]));
-                    self.batch(now, node, usrloc::CHANNEL, full, before);
+    /// Queues a message of the contacts of the next addresses of record of a strand.
+    fn contacts(
+        &mut self,
+        now: Now,
+        node: Node,
+        (order, strand): (&mut Order, usize),
+        stores: &dyn Stores,
+    ) {
+        let mut keys = self.strand_key(usrloc::CHANNEL, strand);
+        let mut batch = usrloc::batch();
+        'full: while let Some(aor) = order.peek(strand) {
+            let (mark, known) = (batch.mark(), keys.len());
+            for contact in stores.contacts_of(now, aor) {
+                let mut added = usrloc::add(&mut batch, &contact);
+                if added == Added::Full {
+                    // The contacts of an address go together, in the next message, unless they are more than any holds.
+                    if mark.count > 0 {
+                        batch.back_to(mark);
+                        keys.truncate(known);
+                        break 'full;
+                    }
+                    let next = self.strand_key(usrloc::CHANNEL, strand);
+                    let keys = std::mem::replace(&mut keys, next);
+                    if let Some(body) = batch.finish() {
+                        self.batch(now, node, usrloc::CHANNEL, body, keys);
+                    }
+                    added = usrloc::add(&mut batch, &contact);
                 }
-                Err(()) => self.counters.untold += 1,
+                match added {
+                    Added::Yes => keys.push(self.contact_name(&contact)),
+                    Added::Full | Added::Never => self.counters.untold += 1,
+                }
             }
+            order.told(strand);
         }
-        if let Some(last) = batch.finish() {
-            self.batch(now, node, usrloc::CHANNEL, last, keys);
+        if let Some(body) = batch.finish() {
+            self.batch(now, node, usrloc::CHANNEL, body, keys);
         }
+    }
+
+    /// What holds a strand's next message until the one before is answered.
+    fn strand_key(&self, channel: &str, strand: usize) -> SmallVec<[u64; 1]> {
+        // No table and no address of record is called so.
+        let key = self.outbox.key(channel, "\n", &strand.to_string());
+        SmallVec::from_slice(&[key])
     }
 
     fn calls(&mut self, now: Now, node: Node, dialogs: Vec<dialog::Dialog>) {
@@ -258,7 +288,7 @@ impl Bus {
         now: Now,
         node: Node,
         channel: &str,
-        body: String,
+        body: impl Into<Bytes>,
         keys: SmallVec<[u64; 1]>,
     ) {
         let parcel = Parcel {

@@ -146,7 +146,7 @@ impl Bus {
     pub(super) fn parcel(
         &mut self,
         channel: &str,
-        body: String,
+        body: impl Into<Bytes>,
         keys: Keys,
         whole: bool,
     ) -> Parcel {

@@ -125,7 +125,7 @@ impl Stores for &Tables {
 
     fn aors(&self, now: Now, each: &mut dyn FnMut(&str, &str)) {
         if let Some(locations) = self.locations() {
-            locations.each_aor(now.at, |aor| each(&self.aors.to_wire(aor), aor));
+            locations.each_aor(now.at, |aor| each(self.aors.to_wire(aor), aor));
         }
     }
 

@@ -19,11 +19,11 @@ pub struct Aors {
 }
 
 impl Aors {
-    pub(super) fn to_wire(&self, aor: &str) -> String {
+    pub(super) fn to_wire<'a>(&self, aor: &'a str) -> &'a str {
         let bare = aor.split_once(':').map_or(aor, |(_, bare)| bare);
         match bare.split_once('@') {
-            Some((user, domain)) if domain.eq_ignore_ascii_case(&self.domain) => user.to_owned(),
-            _ => bare.to_owned(),
+            Some((user, domain)) if domain.eq_ignore_ascii_case(&self.domain) => user,
+            _ => bare,
         }
     }
 
@@ -78,12 +78,11 @@ pub(super) fn instant_of(now: Now, unix: u64) -> Instant {
 
 /// A contact as it is told.
 pub(super) fn to_wire(now: Now, aors: &Aors, aor: &str, binding: &Binding) -> Contact {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let from = binding.received();
     let ruid = name(aor, binding);
     let marks = binding.marks();
     Contact {
-        aor: aors.to_wire(aor),
+        aor: aors.to_wire(aor).to_owned(),
         ruid,
         uri: text(binding.uri()),
         received: received(binding),
@@ -111,11 +110,18 @@ pub(super) fn to_wire(now: Now, aors: &Aors, aor: &str, binding: &Binding) -> Co
     }
 }
 
+fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
 /// A contact's name on the bus.
 pub(super) fn name(aor: &str, binding: &Binding) -> String {
     match binding.ruid() {
         b"" => ruid(aor, binding),
-        named => String::from_utf8_lossy(named).into_owned(),
+        named => text(named),
     }
 }
 

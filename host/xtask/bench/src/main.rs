@@ -195,7 +195,7 @@ fn bench(options: &Options) -> Result<()> {
             }
             Task::Part(part) => {
                 let lines = part
-                    .measure(&stable, &caller)
+                    .measure(&stable, &caller, plan.rounds)
                     .with_context(|| format!("the part {}", part.name()))?;
                 let setting = setting.clone();
                 let name = part.name().to_owned();

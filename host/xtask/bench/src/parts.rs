@@ -53,14 +53,19 @@ impl Part {
         }
     }
 
-    /// Measure it.
-    pub(crate) fn measure(self, stable: &Stable, caller: &Caller) -> Result<Vec<Line>> {
+    /// Measure it, so often what is measured in turns.
+    pub(crate) fn measure(
+        self,
+        stable: &Stable,
+        caller: &Caller,
+        rounds: usize,
+    ) -> Result<Vec<Line>> {
         match self {
             Part::Memory => memory::measure(stable, caller),
             Part::Million => million::measure(stable, caller),
             Part::Lanes => lanes::measure(stable, caller),
             Part::Overload => overload::measure(stable, caller),
-            Part::Dmq => dmq::measure(stable),
+            Part::Dmq => dmq::measure(stable, rounds),
             Part::Wasm => wasm::measure(stable),
             Part::Erlang => erlang::measure(stable, caller),
         }

@@ -321,7 +321,7 @@ impl Server {
 }
 
 /// Whether someone listens on a UDP port of this machine.
-fn listens(port: u16) -> Result<bool> {
+pub(crate) fn listens(port: u16) -> Result<bool> {
     let sockets = fs::read_to_string("/proc/net/udp")?;
     let wanted = format!("0100007F:{port:04X}");
     Ok(sockets
@@ -358,7 +358,7 @@ fn user_file(users: u32) -> String {
 }
 
 /// The end of a log, for an error.
-fn tail(log: &Path) -> String {
+pub(crate) fn tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let last = lines

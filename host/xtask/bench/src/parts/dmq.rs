@@ -2,7 +2,7 @@
 //! and how many updates a second two of our nodes keep up with.
 //!
 //! Whoever has them was told by a member made by hand, in the bodies that both kinds read. The clock runs from when the joiner
-//! listens until it has all. All pairs join in turn, [`ROUNDS`] times, each with nodes of its own; medians count.
+//! listens until it has all. All pairs join in turn, as often as is asked, each with nodes of its own; medians count.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -17,14 +17,12 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::results::Line;
-use crate::servers::{Stable, free_port};
+use crate::servers::{Stable, free_port, listens, tail};
 use crate::stats::Spread;
 use crate::{account, sys};
 
 /// Items, and contacts.
 const COUNT: usize = 100_000;
-/// How often each pair joins.
-const ROUNDS: usize = 5;
 /// The most contacts or items of a message by which a node is filled.
 const BATCH: usize = 100;
 /// The longest that anything may take.
@@ -55,7 +53,7 @@ fn target(what: What) -> f64 {
     }
 }
 
-pub(super) fn measure(stable: &Stable) -> Result<Vec<Line>> {
+pub(super) fn measure(stable: &Stable, rounds: usize) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for what in [What::Items, What::Contacts] {
         let name = match what {
@@ -69,7 +67,7 @@ pub(super) fn measure(stable: &Stable) -> Result<Vec<Line>> {
             (Kind::Kamailio, Kind::Ours, "Kamailio to Switchhook"),
         ];
         let mut courses = [const { Vec::new() }; 4];
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds {
             for ((from, to, pair), course) in pairs.into_iter().zip(&mut courses) {
                 let joined = join(stable, what, from, to).with_context(|| pair.to_owned())?;
                 course.push(joined);
@@ -254,9 +252,10 @@ impl Node {
             .stderr(log);
         let mut child = command.spawn().context("cannot start a node")?;
         let begin = Instant::now();
-        while UdpSocket::bind(at).is_ok() {
+        // Looked at, not tried: whoever takes the port to see whether it is free may have it at the moment when the node wants it.
+        while !listens(at.port())? {
             if let Some(status) = child.try_wait()? {
-                bail!("it ended with {status}; see {}", dir.join("log").display());
+                bail!("it ended with {status}; {}", tail(&dir.join("log")));
             }
             ensure!(begin.elapsed() < PATIENCE, "it does not listen");
             thread::sleep(Duration::from_millis(1));
