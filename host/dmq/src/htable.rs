@@ -194,7 +194,8 @@ impl Wire {
 
     fn read(self, now: Now) -> Result<Message, Malformed> {
         if let Some(cells) = self.cells {
-            let cells = cells.into_iter().map(|cell| cell.item(now));
+            let mut table = None;
+            let cells = cells.into_iter().map(|cell| cell.item(now, &mut table));
             let cells: Result<Vec<_>, _> = cells.collect();
             return Ok(Message::Cells(cells?.into_iter().flatten().collect()));
         }
@@ -231,8 +232,12 @@ impl Wire {
         Ok(Message::Write(self.table()?, action))
     }
 
-    /// A cell's table and item; `None` where its life is over.
-    fn item(self, now: Now) -> Result<Option<(Arc<str>, Item)>, Malformed> {
+    /// A cell's table, of which nearly always the cell before was too, and its item; `None` where its life is over.
+    fn item(
+        self,
+        now: Now,
+        before: &mut Option<Arc<str>>,
+    ) -> Result<Option<(Arc<str>, Item)>, Malformed> {
         let ttl = match self.expire {
             None | Some(0) => None,
             Some(at) => {
@@ -248,7 +253,11 @@ impl Wire {
             value: self.value()?,
             ttl,
         };
-        Ok(Some((self.table()?, item)))
+        let table = match before {
+            Some(table) if self.htname.as_deref() == Some(&**table) => Arc::clone(table),
+            _ => Arc::clone(before.insert(self.table()?)),
+        };
+        Ok(Some((table, item)))
     }
 }
 

@@ -54,9 +54,9 @@ impl Bus {
                     .map(|member| member.missed.clone())
                     .unwrap_or_default();
                 for (table, item) in cells {
-                    let key = self.outbox.key(htable::CHANNEL, &table, &item.key);
+                    let key = || self.outbox.key(htable::CHANNEL, &table, &item.key);
                     if !self.config.tables.contains(&table)
-                        || missed.contains(&key)
+                        || (!missed.is_empty() && missed.contains(&key()))
                         || (fills && stores.htable_item(now, &table, &item.key).is_some())
                     {
                         continue;

@@ -35,6 +35,8 @@ pub struct Records {
     sets: Vec<Set>,
     most: usize,
     merged: Vec<Changed>,
+    /// When the bus last wrote anything into a table.
+    wrote: Option<Instant>,
     /// The group that is swept next.
     turn: usize,
     /// Of a set that is not there.
@@ -92,6 +94,7 @@ impl Records {
             sets: sets.collect(),
             most,
             merged: Vec::new(),
+            wrote: None,
             turn: 0,
             none: Digest::default(),
         }
@@ -174,6 +177,7 @@ impl Records {
 
     /// The bus has written a key into its table.
     pub fn wrote(&mut self, now: Instant, set: SetId, key: &str) {
+        self.wrote = self.wrote.max(Some(now));
         let group = self.group(set, Place::of(key).group());
         if let Some(entry) = group.and_then(|group| group.records.get_mut(key)) {
             entry.wrote = Some(now);
@@ -182,8 +186,9 @@ impl Records {
 
     /// Whether a lane's write of that time may have been undone by one of the bus.
     pub fn overlaps(&self, then: Instant, set: SetId, key: &str) -> bool {
-        let wrote = self.entry(set, key).and_then(|entry| entry.wrote);
-        wrote.is_some_and(|wrote| then <= wrote + OVERLAP)
+        let overlaps = |wrote: Option<Instant>| wrote.is_some_and(|wrote| then <= wrote + OVERLAP);
+        // Where it wrote nothing lately there is nothing to look up.
+        overlaps(self.wrote) && overlaps(self.entry(set, key).and_then(|entry| entry.wrote))
     }
 
     /// How many records there are.
@@ -225,28 +230,31 @@ impl Records {
         let most = self.most;
         let set = self.sets.get_mut(usize::from(set.0))?;
         let at = Place::of(key).group();
-        let known = set.groups.get(at)?.records.contains_key(key);
-        if !known && set.count >= most {
+        let group = set.groups.get_mut(at)?;
+        if let Some(Entry { record, .. }) = group.records.get_mut(key) {
+            group.changed = true;
+            if record.is_over(now) {
+                *record = Record::default();
+            }
+            return Some(write(record));
+        }
+        if set.count >= most {
             set.sweep(now, 0..GROUPS);
             if set.count >= most {
                 return None;
             }
         }
+        let mut record = Record::default();
+        let result = write(&mut record);
+        let entry = Entry {
+            record,
+            wrote: None,
+        };
         let group = set.groups.get_mut(at)?;
         group.changed = true;
-        if !known {
-            let entry = Entry {
-                record: Record::default(),
-                wrote: None,
-            };
-            group.records.insert(key.into(), entry);
-            set.count += 1;
-        }
-        let record = &mut group.records.get_mut(key)?.record;
-        if record.is_over(now) {
-            *record = Record::default();
-        }
-        Some(write(record))
+        group.records.insert(key.into(), entry);
+        set.count += 1;
+        Some(result)
     }
 }
 
