@@ -9,7 +9,7 @@ use std::process::{Child, Command};
 
 use anyhow::Result;
 
-use crate::load::{Caller, Pace, Second};
+use crate::load::{Caller, Figures, Pace, Second};
 use crate::results::Line;
 use crate::rounds::AT_ONCE;
 use crate::servers::{Setup, Side, Stable};
@@ -20,6 +20,9 @@ const SECONDS: f64 = 60.0;
 
 /// How much the server steps back: weight 335 of the scheduler, to 1024 of what spins.
 const BACK: u8 = 5;
+
+/// How long half load is looked at, before the flood and after it.
+const HALF_SECONDS: f64 = 20.0;
 
 /// How many times the usual p99 at half load still counts as well.
 const WELL: f64 = 3.0;
@@ -42,10 +45,10 @@ fn of(stable: &Stable, caller: &Caller, side: Side) -> Result<[Line; 4]> {
         .load(&server, WORK, Pace::Closed(AT_ONCE), 10.0, 2.0)?
         .figures
         .rate;
-    let usual = caller.load(&server, WORK, Pace::Rate(peak / 2.0), 10.0, 2.0)?;
-    let well = usual.figures.latency_us.p99 * WELL;
+    let usual = caller.load(&server, WORK, Pace::Rate(peak / 2.0), HALF_SECONDS, 2.0)?;
+    let well = well(&usual.figures);
     let over = caller.load(&server, WORK, Pace::Rate(2.0 * peak), SECONDS, 0.0)?;
-    let after = caller.load(&server, WORK, Pace::Rate(peak / 2.0), 20.0, 0.0)?;
+    let after = caller.load(&server, WORK, Pace::Rate(peak / 2.0), HALF_SECONDS, 0.0)?;
     let figures = &over.figures;
     let asked = figures.offered as f64 / figures.seconds;
     let part = |value: f64| format!("{:.0} % of peak", value * 100.0);
@@ -102,6 +105,13 @@ impl Drop for Spin {
     }
 }
 
+/// The p99 of a second, microseconds, up to which all is well: what half load without a flood before it comes to in its worst second is no
+/// trace of one.
+fn well(usual: &Figures) -> f64 {
+    let worst = usual.series.iter().map(|second| second.p99);
+    worst.fold(usual.latency_us.p99 * WELL, f64::max)
+}
+
 /// Seconds until no call fails any more and p99 is no more than `well` microseconds.
 fn back(series: &[Second], well: f64) -> u64 {
     let ill = series
@@ -115,14 +125,29 @@ fn back(series: &[Second], well: f64) -> u64 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_last_ill_second_counts() {
-        let second = |second, failed, p99| Second {
+    fn second(second: u64, failed: u64, p99: f64) -> Second {
+        Second {
             second,
             failed,
             p99,
             ..Second::default()
+        }
+    }
+
+    #[test]
+    fn a_hiccup_that_comes_without_a_flood_too_is_no_trace_of_one() {
+        let mut usual = Figures {
+            series: vec![second(0, 0, 900.0), second(1, 0, 2000.0)],
+            ..Figures::default()
         };
+        usual.latency_us.p99 = 1000.0;
+        assert_eq!(well(&usual), 3000.0);
+        usual.series.push(second(2, 0, 7000.0));
+        assert_eq!(well(&usual), 7000.0);
+    }
+
+    #[test]
+    fn the_last_ill_second_counts() {
         assert_eq!(back(&[second(0, 0, 900.0), second(1, 0, 800.0)], 1000.0), 0);
         let series = [
             second(0, 5, 9e6),
