@@ -1,8 +1,8 @@
 //! The comparison: every side in turn, several rounds, the order turned around each time.
 //!
-//! All servers of a work live through all of its rounds, so that memory is warm; those whose turn it is not are idle. The
-//! clean-up of what a round leaves behind falls between the rounds and after the last one; it is on the bill too, as what
-//! a server used while nobody asked it for anything, less what it uses when it has nothing to do.
+//! All servers of a work live through all of its rounds, so that memory is warm; those whose turn it is not stand still, because what one
+//! cleans up would be in the way of another on the same processor. A server cleans up after its last turn before the next one begins, and after the last
+//! round; it is on the bill too, as what it used while nobody asked it for anything, less what it uses when it has nothing to do.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +19,12 @@ pub(crate) const CLEANED_UP: Duration = Duration::from_secs(36);
 
 /// How long an idle server is looked at.
 const IDLE: Duration = Duration::from_secs(5);
+
+/// A server whose turn has come is looked at so long at a time, until it has nothing left to clean up: when it uses less than
+/// [`AT_REST`] of a processor. Longer than [`RESTLESS`] nobody waits.
+const GLANCE: Duration = Duration::from_secs(1);
+const AT_REST: f64 = 0.03;
+const RESTLESS: Duration = Duration::from_secs(20);
 
 /// Calls at once where as much as possible is asked.
 pub(crate) const AT_ONCE: u32 = 64;
@@ -97,6 +103,9 @@ pub(crate) fn compare(
     for entry in &mut entries {
         entry.course.memory_after = entry.server.memory();
     }
+    for entry in &mut entries {
+        entry.resume();
+    }
     if plan.clean_up {
         if work.leaves_transactions() {
             thread::sleep(CLEANED_UP);
@@ -139,6 +148,7 @@ fn half_of_native(entries: &[Entry]) -> f64 {
 
 impl Entry {
     fn new(server: Server) -> Result<Entry> {
+        server.pause();
         Ok(Entry {
             course: Course {
                 side: server.side,
@@ -181,11 +191,32 @@ impl Entry {
     }
 
     fn load(&mut self, caller: &Caller, work: Work, pace: Pace, plan: Plan) -> Result<Measured> {
-        self.rest()?;
+        self.resume();
+        self.settle()?;
         let measured = caller.load(&self.server, work, pace, plan.seconds, plan.warmup)?;
+        self.server.pause();
         self.calls += measured.figures.all.completed;
         self.last = (self.server.cpu()?, Instant::now());
         Ok(measured)
+    }
+
+    /// Lets it go on. While it stood still it was not quiet: it could do nothing.
+    fn resume(&mut self) {
+        self.last.1 = Instant::now();
+        self.server.resume();
+    }
+
+    /// Waits until it has cleaned up after its last turn.
+    fn settle(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        let mut busy = true;
+        while busy && begun.elapsed() < RESTLESS {
+            let before = self.unasked;
+            thread::sleep(GLANCE);
+            self.rest()?;
+            busy = (self.unasked - before).div_duration_f64(GLANCE) > AT_REST;
+        }
+        Ok(())
     }
 
     /// Notes what it used since the last load.

@@ -108,10 +108,22 @@ impl Server {
     pub(crate) fn memory(&self) -> u64 {
         account::memory(&self.processes)
     }
+
+    /// Lets it stand still, so that it takes nothing of the processor from another.
+    pub(crate) fn pause(&self) {
+        self.processes.iter().copied().for_each(sys::pause);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self) {
+        self.processes.iter().copied().for_each(sys::resume);
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // One that stands still would not hear that it is to end.
+        self.resume();
         sys::terminate(self.child.id());
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {

@@ -11,9 +11,23 @@ use std::ptr;
 
 /// Ask a process to end (SIGTERM). One that is gone already is no error.
 pub(crate) fn terminate(pid: u32) {
+    signal(pid, libc::SIGTERM);
+}
+
+/// Let a process stand still.
+pub(crate) fn pause(pid: u32) {
+    signal(pid, libc::SIGSTOP);
+}
+
+/// Let it go on.
+pub(crate) fn resume(pid: u32) {
+    signal(pid, libc::SIGCONT);
+}
+
+fn signal(pid: u32, signal: libc::c_int) {
     if let Ok(pid) = libc::pid_t::try_from(pid) {
         // SAFETY: kill takes two numbers and touches no memory of ours.
-        unsafe { libc::kill(pid, libc::SIGTERM) };
+        unsafe { libc::kill(pid, signal) };
     }
 }
 
