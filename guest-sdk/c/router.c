@@ -573,6 +573,17 @@ void switchhook_script_request_problem_free(switchhook_script_request_problem_t 
   switchhook_script_request_list_header_field_free(&ptr->headers);
 }
 
+void switchhook_script_request_option_problem_free(switchhook_script_request_option_problem_t *ptr) {
+  if (ptr->is_some) {
+    switchhook_script_request_problem_free(&ptr->val);
+  }
+}
+
+void switchhook_script_request_whole_free(switchhook_script_request_whole_t *ptr) {
+  switchhook_script_request_snapshot_free(&ptr->snapshot);
+  switchhook_script_request_option_problem_free(&ptr->problem);
+}
+
 void switchhook_script_request_list_edit_free(switchhook_script_request_list_edit_t *ptr) {
   size_t list_len = ptr->len;
   if (list_len > 0) {
@@ -594,12 +605,6 @@ void switchhook_script_request_result_void_error_free(switchhook_script_request_
 void router_option_string_free(router_option_string_t *ptr) {
   if (ptr->is_some) {
     router_string_free(&ptr->val);
-  }
-}
-
-void switchhook_script_request_option_problem_free(switchhook_script_request_option_problem_t *ptr) {
-  if (ptr->is_some) {
-    switchhook_script_request_problem_free(&ptr->val);
   }
 }
 
@@ -1554,9 +1559,9 @@ void switchhook_script_vars_names(router_string_t *path, router_list_string_t *r
   *ret = (router_list_string_t) { (router_string_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) };
 }
 
-void switchhook_script_request_read(switchhook_script_request_snapshot_t *ret) {
+void switchhook_script_request_read(switchhook_script_request_whole_t *ret) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(80+4*sizeof(void*))];
+  uint8_t ret_area[(88+10*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_switchhook_script_request_read(ptr);
   switchhook_script_types_ip_address_t variant;
@@ -1589,19 +1594,40 @@ void switchhook_script_request_read(switchhook_script_request_snapshot_t *ret) {
       break;
     }
   }
-  *ret = (switchhook_script_types_snapshot_t) {
-    (router_list_u8_t) (router_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) },
-    (router_list_u32_t) (router_list_u32_t) { (uint32_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
-    (switchhook_script_types_endpoint_t) (switchhook_script_types_endpoint_t) {
-      (switchhook_script_types_transport_t) (int32_t) *((uint8_t*) (ptr + (4*sizeof(void*)))),
-      (switchhook_script_types_ip_address_t) variant,
-      (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + (32+4*sizeof(void*))))),
+  switchhook_script_request_option_problem_t option;
+  switch ((int32_t) *((uint8_t*) (ptr + (80+5*sizeof(void*))))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (switchhook_script_request_problem_t) {
+        (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + (80+6*sizeof(void*))))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (80+7*sizeof(void*))))), (*((size_t*) (ptr + (80+8*sizeof(void*))))) },
+        (switchhook_script_request_list_header_field_t) (switchhook_script_request_list_header_field_t) { (switchhook_script_request_header_field_t*)(*((uint8_t **) (ptr + (80+9*sizeof(void*))))), (*((size_t*) (ptr + (80+10*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  *ret = (switchhook_script_request_whole_t) {
+    (switchhook_script_request_snapshot_t) (switchhook_script_types_snapshot_t) {
+      (router_list_u8_t) (router_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) },
+      (router_list_u32_t) (router_list_u32_t) { (uint32_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      (switchhook_script_types_endpoint_t) (switchhook_script_types_endpoint_t) {
+        (switchhook_script_types_transport_t) (int32_t) *((uint8_t*) (ptr + (4*sizeof(void*)))),
+        (switchhook_script_types_ip_address_t) variant,
+        (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + (32+4*sizeof(void*))))),
+      },
+      (switchhook_script_types_endpoint_t) (switchhook_script_types_endpoint_t) {
+        (switchhook_script_types_transport_t) (int32_t) *((uint8_t*) (ptr + (40+4*sizeof(void*)))),
+        (switchhook_script_types_ip_address_t) variant0,
+        (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + (72+4*sizeof(void*))))),
+      },
     },
-    (switchhook_script_types_endpoint_t) (switchhook_script_types_endpoint_t) {
-      (switchhook_script_types_transport_t) (int32_t) *((uint8_t*) (ptr + (40+4*sizeof(void*)))),
-      (switchhook_script_types_ip_address_t) variant0,
-      (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + (72+4*sizeof(void*))))),
-    },
+    (bool) (int32_t) *((uint8_t*) (ptr + (80+4*sizeof(void*)))),
+    (bool) (int32_t) *((uint8_t*) (ptr + (81+4*sizeof(void*)))),
+    (switchhook_script_request_option_problem_t) option,
   };
 }
 

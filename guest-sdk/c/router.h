@@ -219,6 +219,23 @@ typedef struct switchhook_script_request_problem_t {
 } switchhook_script_request_problem_t;
 
 typedef struct {
+  bool is_some;
+  switchhook_script_request_problem_t val;
+} switchhook_script_request_option_problem_t;
+
+// The request, and what nearly every route asks of it first.
+typedef struct switchhook_script_request_whole_t {
+  // The message. Its top Via is as it came: `received` and `rport` are noted in it when it is sent on.
+  switchhook_script_request_snapshot_t   snapshot;
+  // What `is-for-us` says.
+  bool   for_us;
+  // Whether it belongs to a dialog: its To has a tag; `has_totag()`.
+  bool   in_dialog;
+  // What `check` says.
+  switchhook_script_request_option_problem_t   problem;
+} switchhook_script_request_whole_t;
+
+typedef struct {
   switchhook_script_request_edit_t *ptr;
   size_t len;
 } switchhook_script_request_list_edit_t;
@@ -234,11 +251,6 @@ typedef struct {
   bool is_some;
   router_string_t val;
 } router_option_string_t;
-
-typedef struct {
-  bool is_some;
-  switchhook_script_request_problem_t val;
-} switchhook_script_request_option_problem_t;
 
 typedef switchhook_script_types_snapshot_t switchhook_script_reply_snapshot_t;
 
@@ -925,8 +937,8 @@ extern uint32_t switchhook_script_vars_remove(router_string_t *path);
 extern void switchhook_script_vars_names(router_string_t *path, router_list_string_t *ret);
 
 // Imported Functions from `switchhook:script/request@0.1.0`
-// Everything in one call: what an SDK uses. The single getters below serve languages without one.
-extern void switchhook_script_request_read(switchhook_script_request_snapshot_t *ret);
+// Everything in one call: what an SDK uses. The single functions below serve languages without one.
+extern void switchhook_script_request_read(switchhook_script_request_whole_t *ret);
 // Applies edits in order, all or none.
 extern bool switchhook_script_request_apply(switchhook_script_request_list_edit_t *edits, switchhook_script_request_error_t *err);
 // The method as it stands in the start line, such as `INVITE`; `$rm`.
@@ -944,7 +956,8 @@ extern void switchhook_script_request_headers(router_string_t *name, router_list
 // The body, with edits; `$rb`.
 extern void switchhook_script_request_body(router_list_u8_t *ret);
 // The checks of RFC 3261 section 16.3 in its order: syntax of what a proxy reads, URI scheme, Max-Forwards,
-// loops (RFC 5393), Proxy-Require. Kamailio's `sanity_check` and `mf_process_maxfwd_header` in one.
+// loops (RFC 5393), Proxy-Require. Kamailio's `sanity_check` and `mf_process_maxfwd_header` in one. They are of the request as it came,
+// whatever was edited.
 extern bool switchhook_script_request_check(switchhook_script_request_problem_t *ret);
 
 // Imported Functions from `switchhook:script/reply@0.1.0`
@@ -1218,13 +1231,15 @@ void switchhook_script_request_list_header_field_free(switchhook_script_request_
 
 void switchhook_script_request_problem_free(switchhook_script_request_problem_t *ptr);
 
+void switchhook_script_request_option_problem_free(switchhook_script_request_option_problem_t *ptr);
+
+void switchhook_script_request_whole_free(switchhook_script_request_whole_t *ptr);
+
 void switchhook_script_request_list_edit_free(switchhook_script_request_list_edit_t *ptr);
 
 void switchhook_script_request_result_void_error_free(switchhook_script_request_result_void_error_t *ptr);
 
 void router_option_string_free(router_option_string_t *ptr);
-
-void switchhook_script_request_option_problem_free(switchhook_script_request_option_problem_t *ptr);
 
 void switchhook_script_reply_snapshot_free(switchhook_script_reply_snapshot_t *ptr);
 

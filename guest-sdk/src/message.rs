@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 
 use crate::error::{Error, Result};
 use crate::header;
+use crate::host::request::{Problem, Whole};
 use crate::host::types::{self, Body, Edit, Endpoint, Header, Snapshot};
 use crate::host::{reply, request};
 use crate::method::Method;
@@ -18,15 +19,39 @@ use crate::uri::{Parts, Uri};
 /// Which of the event's two messages. A type and not a value, so that a script which never touches a reply does not import the
 /// host's `reply`, and needs no grant for it.
 pub(crate) trait Side {
-    fn read() -> Result<Snapshot, types::Error>;
+    /// What comes with the snapshot.
+    type Known: Default;
+
+    fn read() -> Result<(Snapshot, Self::Known), types::Error>;
     fn apply(edits: &[Edit]) -> Result<(), types::Error>;
 }
 
 pub(crate) enum OfRequest {}
 
+/// What the host tells of a request with its snapshot.
+#[derive(Default)]
+pub(crate) struct Known {
+    for_us: bool,
+    in_dialog: bool,
+    problem: Option<Problem>,
+}
+
 impl Side for OfRequest {
-    fn read() -> Result<Snapshot, types::Error> {
-        Ok(request::read())
+    type Known = Known;
+
+    fn read() -> Result<(Snapshot, Known), types::Error> {
+        let Whole {
+            snapshot,
+            for_us,
+            in_dialog,
+            problem,
+        } = request::read();
+        let known = Known {
+            for_us,
+            in_dialog,
+            problem,
+        };
+        Ok((snapshot, known))
     }
 
     fn apply(edits: &[Edit]) -> Result<(), types::Error> {
@@ -37,8 +62,10 @@ impl Side for OfRequest {
 pub(crate) enum OfReply {}
 
 impl Side for OfReply {
-    fn read() -> Result<Snapshot, types::Error> {
-        reply::read()
+    type Known = ();
+
+    fn read() -> Result<(Snapshot, ()), types::Error> {
+        Ok((reply::read()?, ()))
     }
 
     fn apply(edits: &[Edit]) -> Result<(), types::Error> {
@@ -46,11 +73,11 @@ impl Side for OfReply {
     }
 }
 
-pub(crate) struct Message<S> {
+pub(crate) struct Message<S: Side> {
     /// As it was before the edits that `touched` tells of.
-    before: OnceCell<Read>,
+    before: OnceCell<Read<S::Known>>,
     /// As it is with them; read only where a getter asks for something they touched.
-    after: OnceCell<Read>,
+    after: OnceCell<Read<S::Known>>,
     touched: Touched,
     pending: RefCell<Vec<Edit>>,
     /// Why edits that a getter had to send were refused; told by the next call that may fail.
@@ -67,21 +94,22 @@ struct Touched {
 }
 
 /// A snapshot and what was made of it.
-struct Read {
+struct Read<K> {
     snapshot: Snapshot,
+    known: K,
     /// Of a request; parsed when it is first asked for, because routes ask again and again.
     request_line: OnceCell<RequestLine>,
     /// Values that are not UTF-8, read as ISO 8859-1: as many as there are fields, made when one is met.
     latin: OnceCell<Vec<String>>,
 }
 
-/// The method and where it ends, where the request URI ends, and its parts.
+/// The method and where it ends, where the request URI ends, and its parts where they were asked for.
 struct RequestLine {
     /// None: one that has no name here.
     known: Option<Method<'static>>,
     method: usize,
     uri: usize,
-    parts: Parts,
+    parts: OnceCell<Parts>,
 }
 
 /// Offsets of a value into the snapshot's message.
@@ -231,20 +259,38 @@ impl<S: Side> Message<S> {
         }
     }
 
-    fn read(&self, touched: bool) -> &Read {
+    fn read(&self, touched: bool) -> &Read<S::Known> {
         let cell = if touched { &self.after } else { &self.before };
         cell.get_or_init(|| {
             self.send();
-            let snapshot = S::read().unwrap_or_else(|error| {
+            let (snapshot, known) = S::read().unwrap_or_else(|error| {
                 self.refused.set(Some(Error::host(error)));
-                empty()
+                (empty(), S::Known::default())
             });
             Read {
                 snapshot,
+                known,
                 request_line: OnceCell::new(),
                 latin: OnceCell::new(),
             }
         })
+    }
+}
+
+impl Message<OfRequest> {
+    /// What a proxy must refuse it for, as it came.
+    pub(crate) fn problem(&self) -> Option<&Problem> {
+        self.read(false).known.problem.as_ref()
+    }
+
+    /// Whether its To has a tag, where no edit has touched that since it was read.
+    pub(crate) fn in_dialog(&self) -> Option<bool> {
+        (!self.touched.has("To")).then(|| self.read(false).known.in_dialog)
+    }
+
+    /// Whether its URI is ours, where no edit has touched that since it was read.
+    pub(crate) fn is_for_us(&self) -> Option<bool> {
+        (!self.touched.start_line).then(|| self.read(false).known.for_us)
     }
 }
 
@@ -256,7 +302,7 @@ impl Touched {
     }
 }
 
-impl Read {
+impl<K> Read<K> {
     fn start_line(&self) -> &str {
         let message = self.snapshot.message.as_slice();
         let end = message
@@ -280,14 +326,16 @@ impl Read {
                 known: Method::known(self.bytes(0, method)),
                 method,
                 uri,
-                parts: Parts::of(self.bytes(method + 1, uri)),
+                parts: OnceCell::new(),
             }
         })
     }
 
     fn uri(&self) -> Uri<'_> {
         let line = self.request_line();
-        Uri::of(self.slice(line.method + 1, line.uri), line.parts)
+        let uri = self.slice(line.method + 1, line.uri);
+        let parts = line.parts.get_or_init(|| Parts::of(uri.as_bytes()));
+        Uri::of(uri, *parts)
     }
 
     fn slice(&self, from: usize, to: usize) -> &str {
@@ -498,6 +546,7 @@ mod tests {
         };
         let read = reply.before.get_or_init(|| Read {
             snapshot,
+            known: (),
             request_line: OnceCell::new(),
             latin: OnceCell::new(),
         });

@@ -51,26 +51,23 @@ impl Request {
 
     /// Whether it belongs to a dialog: its To has a tag; `has_totag()`.
     pub fn in_dialog(&self) -> bool {
-        self.to().tag().is_some()
+        self.message
+            .in_dialog()
+            .unwrap_or_else(|| self.to().tag().is_some())
     }
 
     /// Whether the request URI's host and port are ours; `uri == myself`.
     pub fn is_for_us(&self) -> bool {
-        self.message.send();
-        request::is_for_us()
+        self.message.is_for_us().unwrap_or_else(|| {
+            self.message.send();
+            request::is_for_us()
+        })
     }
 
-    /// What a proxy must refuse it for: syntax of what a proxy reads, URI scheme, Max-Forwards, loops, Proxy-Require (RFC 3261
-    /// section 16.3); `sanity_check` and `mf_process_maxfwd_header` in one.
+    /// What a proxy must refuse it for, as it came: syntax of what a proxy reads, URI scheme, Max-Forwards, loops, Proxy-Require
+    /// (RFC 3261 section 16.3); `sanity_check` and `mf_process_maxfwd_header` in one.
     pub fn check(&self) -> Option<Problem> {
-        if let Err(error) = self.message.flush() {
-            return Some(Problem {
-                status: 500,
-                reason: error.into_message(),
-                headers: Vec::new(),
-            });
-        }
-        request::check()
+        self.message.problem().cloned()
     }
 
     /// Answers with what [`check`](Request::check) found.

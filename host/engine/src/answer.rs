@@ -51,7 +51,7 @@ impl Lane {
                 tracing::error!(%error, status = answer.status, "an answer could not be written");
                 let bare = Answer {
                     status: 500,
-                    reason: String::new(),
+                    reason: Default::default(),
                     headers: Vec::new(),
                     body: None,
                 };

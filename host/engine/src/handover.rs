@@ -5,14 +5,14 @@
 //!
 //! Limit: so many messages wait; beyond, they are the sender's to count, as if a socket had been full.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
 use switchhook_sip::flow::Source;
 use switchhook_sip::message::Message;
 
 /// A message and where it came from.
-pub(crate) type Handed = (Box<Message>, Source);
+pub(crate) type Handed = (Arc<Message>, Source);
 
 /// Where a lane finds what others read for it.
 pub(crate) struct Inbox {
@@ -82,7 +82,6 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 
@@ -109,7 +108,7 @@ mod tests {
             local: ([192, 0, 2, 2], 5060).into(),
             flow: FlowId::NONE,
         };
-        vec![(Box::new(message), source); count]
+        vec![(Arc::new(message), source); count]
     }
 
     #[test]

@@ -297,7 +297,8 @@ impl Lane {
             Message::parse(bytes.clone())
         };
         let message = match parsed {
-            Ok(message) => message,
+            // It is large: from here on it stays where it is.
+            Ok(message) => Arc::new(message),
             Err(malformed) => {
                 return self.send_refusal(refuse(bytes, &malformed, None, &self.server), &source);
             }
@@ -317,7 +318,7 @@ impl Lane {
             if lane != self.index
                 && let Some(mail) = self.others_mail.get_mut(lane)
             {
-                mail.push((Box::new(message), source));
+                mail.push((message, source));
                 return;
             }
         }
@@ -343,13 +344,13 @@ impl Lane {
         inbox.take(&mut handed);
         for (message, source) in handed.drain(..) {
             self.counters.handed_over.count();
-            self.take(*message, source);
+            self.take(message, source);
         }
         self.handed = handed;
     }
 
     /// Takes a message that is this lane's.
-    fn take(&mut self, message: Message, source: Source) {
+    fn take(&mut self, message: Arc<Message>, source: Source) {
         let now = Instant::now();
         if message.is_request() {
             self.request(now, message, source);

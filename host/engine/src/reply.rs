@@ -20,7 +20,7 @@ use crate::request::Settings;
 
 impl Lane {
     /// Takes a reply from the network or another lane.
-    pub(crate) fn reply(&mut self, now: Instant, message: Message, source: Source) {
+    pub(crate) fn reply(&mut self, now: Instant, message: Arc<Message>, source: Source) {
         self.counters.replies.count();
         if message.check().is_err() {
             // A malformed reply is dropped (RFC 3261 16.7 step 3, 18.1.2).
@@ -32,7 +32,7 @@ impl Lane {
         }
         let generation = Arc::clone(self.pool.current());
         if generation.handles_replies() {
-            let reply = Current::new(Arc::new(message), source);
+            let reply = Current::new(message, source);
             let event = Event::new(Route::Reply, None, Some(reply));
             return self.call(now, &generation, event, Job::Reply);
         }

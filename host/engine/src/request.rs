@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use switchhook_script::{Answer, Current, Decision, Event, Generation, Outcome, Route, Tracked};
 use switchhook_sip::flow::Source;
-use switchhook_sip::message::{Edits, HeaderId, Message, Method, refuse};
+use switchhook_sip::message::{HeaderId, Message, Method, refuse};
 use switchhook_sip::proxy::mark_source;
 use switchhook_sip::transaction::{Arms, Arrival, Key, NotCreated, Wait};
 
@@ -49,7 +49,7 @@ impl Request {
 
 impl Lane {
     /// Takes a request from the network or another lane.
-    pub(crate) fn request(&mut self, now: Instant, message: Message, source: Source) {
+    pub(crate) fn request(&mut self, now: Instant, message: Arc<Message>, source: Source) {
         self.counters.request(message.method());
         if let Err(malformed) = message.check() {
             return self.refuse(&message, &malformed, &source);
@@ -57,7 +57,6 @@ impl Lane {
         if self.turns_away(&message, &source) {
             return;
         }
-        let message = Arc::new(message);
         let mut twin = None;
         let kind = match self.tm.on_request(now, &message, &source) {
             Err(malformed) => return self.refuse(&message, &malformed, &source),
@@ -82,14 +81,7 @@ impl Lane {
             return self.refuse_merged(&message, &source);
         }
         let generation = Arc::clone(self.pool.current());
-        let mut edits = Edits::with_room();
-        // The Via was read before, so this can only fail for an address that does not fit: impossible.
-        let _ = mark_source(&message, &mut edits, &source, false);
-        let current = Current {
-            message: Arc::clone(&message),
-            edits,
-            source,
-        };
+        let current = Current::new(Arc::clone(&message), source);
         let event = Event::new(Route::Request, Some(current), None);
         let request = Request {
             message,
@@ -250,7 +242,7 @@ impl Lane {
         let reply = self.pool.script().error_reply();
         let answer = Answer {
             status: reply.status,
-            reason: reply.reason.clone(),
+            reason: reply.reason.clone().into(),
             headers: Vec::new(),
             body: None,
         };
@@ -265,6 +257,22 @@ impl Lane {
         mut event: Box<Event>,
         decisions: Vec<Decision>,
     ) -> bool {
+        let sends = |decision: &Decision| {
+            matches!(
+                decision,
+                Decision::Relay { .. } | Decision::Forward | Decision::Replicate(_)
+            )
+        };
+        if let Some(Current {
+            message,
+            edits,
+            source,
+        }) = &mut event.request
+            && decisions.iter().any(sends)
+        {
+            // Its Via was read before; this can only fail where the script took it away.
+            let _ = mark_source(message, edits, source, false);
+        }
         let mut settings = Settings::default();
         let mut relayed = false;
         for decision in decisions {
@@ -397,7 +405,7 @@ impl Lane {
 fn merged() -> Answer {
     Answer {
         status: 482,
-        reason: "Merged Request".to_owned(),
+        reason: "Merged Request".into(),
         headers: Vec::new(),
         body: None,
     }

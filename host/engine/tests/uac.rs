@@ -81,7 +81,7 @@ fn a_request_is_whole_repeated_and_answered() {
     let bob = Phone::new("bob");
     let mut options = request("OPTIONS", &bob.uri());
     options.headers.push(HeaderField {
-        name: "X-Mark".to_owned(),
+        name: "X-Mark".into(),
         value: "one".to_owned(),
     });
     options.body = Some(Body {
@@ -294,7 +294,7 @@ fn a_next_hop_a_route_and_a_listener_are_obeyed() {
     assert_eq!(outcome(&replied).status, 200);
     let mut by_route = request("OPTIONS", &bob.uri());
     by_route.headers.push(HeaderField {
-        name: "Route".to_owned(),
+        name: "Route".into(),
         value: format!("<sip:{};lr>", proxy.address),
     });
     let replied = ask(&site, by_route);
@@ -316,7 +316,7 @@ fn tcp_is_a_way_and_the_way_of_long_requests() {
     let at = listener.local_addr().unwrap();
     let mut long = request("MESSAGE", &format!("sip:bob@{at}"));
     long.headers.push(HeaderField {
-        name: "X-Long".to_owned(),
+        name: "X-Long".into(),
         value: "x".repeat(1400),
     });
     let short = request("MESSAGE", &format!("sip:bob@{at};transport=tcp"));
@@ -335,7 +335,7 @@ fn tcp_is_a_way_and_the_way_of_long_requests() {
     let bob = Phone::new("bob");
     let mut long = request("MESSAGE", &bob.uri());
     long.headers.push(HeaderField {
-        name: "X-Long".to_owned(),
+        name: "X-Long".into(),
         value: "x".repeat(1400),
     });
     let replied = ask(&site, long);

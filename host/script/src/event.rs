@@ -5,6 +5,7 @@
 //! after the route returned. So a trap in the middle of a route has done nothing to the call. The store calls (htable,
 //! registrar, auth) act at once and are the business of [`crate::Effects`].
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use switchhook_bindings::switchhook::script::dialog::Info;
@@ -185,7 +186,7 @@ pub enum Order {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderField {
     /// A token.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// Without line breaks.
     pub value: String,
 }
@@ -205,7 +206,7 @@ pub struct Answer {
     /// 101 to 699.
     pub status: u16,
     /// Empty: the standard phrase.
-    pub reason: String,
+    pub reason: Cow<'static, str>,
     /// Checked: each can stand in a message.
     pub headers: Vec<HeaderField>,
     /// A body where one was given.

@@ -200,7 +200,7 @@ impl Effects for Live {
             },
             Err(_) => refused(Answer {
                 status: 503,
-                reason: String::new(),
+                reason: Default::default(),
                 headers: vec![HeaderField {
                     name: "Retry-After".into(),
                     value: "60".into(),
@@ -350,7 +350,7 @@ fn answer(answer: switchhook_sip::answer::Answer) -> Answer {
     let fields = answer.headers.into_iter();
     Answer {
         status: answer.status,
-        reason: answer.reason.into_owned(),
+        reason: answer.reason,
         headers: fields
             .map(|(name, value)| HeaderField {
                 name: name.into(),

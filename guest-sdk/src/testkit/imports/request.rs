@@ -2,20 +2,27 @@
 
 use switchhook_sip::message::HeaderId;
 
-pub use crate::bindings::switchhook::script::request::Problem;
-use crate::host::types::{Edit, Error, Header, Snapshot};
+pub use crate::bindings::switchhook::script::request::{Problem, Whole};
+use crate::host::types::{Edit, Error, Header};
 use crate::routes::Family;
 use crate::testkit::message::{self, snapshot};
 use crate::testkit::world::{LOCAL, event, event_of, world};
 use crate::uri::Uri;
 
-pub(crate) fn read() -> Snapshot {
+pub(crate) fn read() -> Whole {
     let none = [Family::ErlangRoute, Family::ErlangEvent, Family::RpcRoute];
-    event(|event| {
+    let read = event(|event| {
         assert!(!none.contains(&event.family), "there is no request here");
-        snapshot(&event.request, event.source, LOCAL)
-    })
-    .expect("there is no request in init")
+        let snapshot = snapshot(&event.request, event.source, LOCAL);
+        (snapshot, event.request.to_tag().is_some())
+    });
+    let (snapshot, in_dialog) = read.expect("there is no request in init");
+    Whole {
+        snapshot,
+        for_us: is_for_us(),
+        in_dialog,
+        problem: check(),
+    }
 }
 
 pub(crate) fn apply(edits: &[Edit]) -> Result<(), Error> {

@@ -25,7 +25,7 @@ type Work = Box<dyn FnOnce(&mut Bus, Now) + Send>;
 /// What the bus's thread is told.
 pub(super) enum Input {
     /// A message of the bus.
-    Message(Box<Message>, Source),
+    Message(Arc<Message>, Source),
     /// A change made here.
     Change(Now, Change),
     /// Something to be done with the bus itself.
@@ -124,13 +124,11 @@ impl Mailbox {
     }
 
     /// Takes a message if it is the bus's, or gives it back. One for which there is no room is dropped.
-    pub(crate) fn take(&self, message: Message, source: Source) -> Option<Message> {
+    pub(crate) fn take(&self, message: Arc<Message>, source: Source) -> Option<Arc<Message>> {
         if !envelope::is_bus(&message) {
             return Some(message);
         }
-        let _ = self
-            .inputs
-            .try_send(Input::Message(Box::new(message), source));
+        let _ = self.inputs.try_send(Input::Message(message, source));
         None
     }
 

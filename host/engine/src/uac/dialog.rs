@@ -31,7 +31,7 @@ impl Lane {
 
     fn bye(&self, call_id: String, bye: Bye) -> Own {
         let route = |value| HeaderField {
-            name: "Route".to_owned(),
+            name: "Route".into(),
             value,
         };
         let request = Request {

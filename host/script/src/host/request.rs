@@ -1,7 +1,7 @@
 //! `request`: the current request, read and edited in place.
 
-use switchhook_bindings::switchhook::script::request::{Host, Problem};
-use switchhook_bindings::switchhook::script::types::{Edit, Header, Snapshot};
+use switchhook_bindings::switchhook::script::request::{Host, Problem, Whole};
+use switchhook_bindings::switchhook::script::types::{Edit, Header};
 use switchhook_sip::message::Uri;
 use wasmtime::{Error, Result};
 
@@ -14,12 +14,19 @@ use crate::refusal::{Refusal, not_here, of_edit};
 const ANY: &str = "routes that have a request";
 
 impl Host for Context {
-    fn read(&mut self) -> Result<Snapshot> {
+    fn read(&mut self) -> Result<Whole> {
         self.enter(0)?;
-        match snapshot(self, |context| context.try_event()?.request.as_ref())? {
-            Some(snapshot) => Ok(snapshot),
-            None => Err(self.no_request("request.read")),
-        }
+        let Some(snapshot) = snapshot(self, |context| context.try_event()?.request.as_ref())?
+        else {
+            return Err(self.no_request("request.read"));
+        };
+        let request = self.request("request.read")?;
+        Ok(Whole {
+            snapshot,
+            for_us: self.is_ours(request),
+            in_dialog: request.view().may_have_to_tag(),
+            problem: self.problem(request),
+        })
     }
 
     fn apply(&mut self, edits: Vec<Edit>) -> Answered<()> {
@@ -45,8 +52,7 @@ impl Host for Context {
 
     fn is_for_us(&mut self) -> Result<bool> {
         self.enter(0)?;
-        let uri = self.request("request.is-for-us")?.view().request_uri();
-        Ok(Uri::parse(uri).is_ok_and(|uri| self.effects().is_myself(&uri)))
+        Ok(self.is_ours(self.request("request.is-for-us")?))
     }
 
     fn set_uri(&mut self, uri: String) -> Answered<()> {
@@ -88,21 +94,7 @@ impl Host for Context {
 
     fn check(&mut self) -> Result<Option<Problem>> {
         self.enter(0)?;
-        let message = &self.request("request.check")?.message;
-        let Some(answer) = self.effects().refusal(message) else {
-            return Ok(None);
-        };
-        let headers = answer.headers.into_iter();
-        Ok(Some(Problem {
-            status: answer.status,
-            reason: answer.reason,
-            headers: headers
-                .map(|field| Header {
-                    name: field.name,
-                    value: field.value,
-                })
-                .collect(),
-        }))
+        Ok(self.problem(self.request("request.check")?))
     }
 }
 
@@ -110,6 +102,26 @@ impl Context {
     fn request(&self, function: &'static str) -> Result<&Current> {
         let request = self.try_event().and_then(|event| event.request.as_ref());
         request.ok_or_else(|| self.no_request(function))
+    }
+
+    fn is_ours(&self, request: &Current) -> bool {
+        let uri = Uri::parse(request.view().request_uri());
+        uri.is_ok_and(|uri| self.effects().is_myself(&uri))
+    }
+
+    fn problem(&self, request: &Current) -> Option<Problem> {
+        let answer = self.effects().refusal(&request.message)?;
+        let headers = answer.headers.into_iter();
+        Some(Problem {
+            status: answer.status,
+            reason: answer.reason.into_owned(),
+            headers: headers
+                .map(|field| Header {
+                    name: field.name.into_owned(),
+                    value: field.value,
+                })
+                .collect(),
+        })
     }
 
     fn no_request(&self, function: &'static str) -> Error {

@@ -143,13 +143,11 @@ pub(super) fn headers(view: View<'_>, name: &str) -> Vec<String> {
 
 /// Applies edits in order; after a refusal the edits are as before.
 pub(super) fn apply(current: &mut Current, list: &[Edit]) -> Result<(), Refusal> {
-    let before = current.edits.clone();
+    let mut edits = current.edits.clone();
     for edit in list {
-        if let Err(refusal) = apply_one(&current.message, &mut current.edits, edit) {
-            current.edits = before;
-            return Err(refusal);
-        }
+        apply_one(&current.message, &mut edits, edit)?;
     }
+    current.edits = edits;
     Ok(())
 }
 

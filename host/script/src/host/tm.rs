@@ -1,5 +1,6 @@
 //! `tm`: decisions, written down for the engine.
 
+use std::fmt;
 use std::sync::Arc;
 
 use switchhook_bindings::switchhook::script::tm::{Host, Order as WitOrder, Target as WitTarget};
@@ -308,7 +309,7 @@ fn answer(
                 "tm.reply: Content-Length follows the body; it is not given",
             ));
         }
-        line(&format!("tm.reply: {}", header.name), &header.value)?;
+        line(format_args!("tm.reply: {}", header.name), &header.value)?;
     }
     if let Some(body) = &body {
         line("tm.reply: the content type", &body.content_type)?;
@@ -316,10 +317,10 @@ fn answer(
     let fields = headers.into_iter();
     Ok(Answer {
         status,
-        reason,
+        reason: reason.into(),
         headers: fields
             .map(|header| HeaderField {
-                name: header.name,
+                name: header.name.into(),
                 value: header.value,
             })
             .collect(),
@@ -331,11 +332,10 @@ fn answer(
 }
 
 /// Refuses text that would end its line.
-pub(super) fn line(what: &str, text: &str) -> Result<(), Refusal> {
-    match text
-        .bytes()
-        .any(|byte| byte.is_ascii_control() && byte != b'\t')
-    {
+pub(super) fn line(what: impl fmt::Display, text: &str) -> Result<(), Refusal> {
+    // Without an early end, so that it is done many bytes at a time.
+    let bad = |byte: u8| byte.is_ascii_control() & (byte != b'\t');
+    match text.bytes().fold(false, |found, byte| found | bad(byte)) {
         true => Err(invalid(format!(
             "{what} has a line end or another control character"
         ))),

@@ -212,6 +212,9 @@ fn checked(header: Header) -> Result<HeaderField, Refusal> {
         true => Err(invalid(format!(
             "uac: {name} is made by the host, or has its own place in the request"
         ))),
-        false => Ok(HeaderField { name, value }),
+        false => Ok(HeaderField {
+            name: name.into(),
+            value,
+        }),
     }
 }

@@ -44,6 +44,7 @@ mod uri;
 mod via;
 mod view;
 
+pub(crate) use edit::decimal as to_decimal;
 pub use edit::{EditError, Edits};
 pub use header::HeaderId;
 pub use index::{INLINE_FIELDS, Limits};

@@ -177,7 +177,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether the To has a tag, or can't be read.
-    pub(crate) fn may_have_to_tag(self) -> bool {
+    pub fn may_have_to_tag(self) -> bool {
         match self.known(HeaderId::To) {
             Some(known) => known.to_tag.is_some(),
             None => self.to().map_or(true, |to| to.tag().is_some()),

@@ -3,9 +3,9 @@
 //!
 //! Pure functions on a message and its edits, in this order:
 //!
-//! 1. [`mark_source`] notes in the top Via where the request came from (18.2.1). Every reply copies that Via.
-//! 2. [`check`] is 16.3: whether the request may be routed at all, and the answer where it may not.
-//! 3. [`preprocess`] is 16.4: our own Route values go, what strict routers did is repaired.
+//! 1. [`check`] is 16.3: whether the request may be routed at all, and the answer where it may not.
+//! 2. [`preprocess`] is 16.4: our own Route values go, what strict routers did is repaired.
+//! 3. [`mark_source`] notes in the top Via where the request came from (18.2.1). Every reply copies that Via.
 //! 4. For each target [`aim`], 16.6 steps 2, 3, 6 and 7: request URI, Max-Forwards, Max-Breadth, Route. It says which URI to
 //!    resolve ([`crate::resolve`]).
 //! 5. For each destination [`stamp`], 16.6 steps 4 and 8: Record-Route and Via.

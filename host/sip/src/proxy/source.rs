@@ -17,7 +17,7 @@ pub fn marks(
     Ok(received.then(|| Marks::new(address, rport.then_some(source.remote.port()))))
 }
 
-/// Notes it. To be done once, before anything else: every reply copies this Via.
+/// Notes it. To be done once, before our own Via is put above: every reply to what is sent on copies this one.
 pub fn mark_source(
     request: &Message,
     edits: &mut Edits,

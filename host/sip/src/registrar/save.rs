@@ -1,14 +1,13 @@
 //! A REGISTER carried out on the contacts that are there. RFC 3261 10.3 steps 2 and 6 to 8; RFC 3327 5.3; RFC 5626 section 6.
 
 use std::cmp::Ordering;
-use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use super::binding::{Binding, Marks, Parts};
 use super::same::same_uri;
 use crate::answer::Answer;
 use crate::flow::Source;
-use crate::message::{HeaderId, NameAddr, Uri, View, seconds, unquote};
+use crate::message::{HeaderId, NameAddr, Uri, View, seconds, to_decimal, unquote};
 
 /// RFC 3261 10.3 step 7: who asks for an hour or more is never refused as too brief.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -87,10 +86,8 @@ pub fn save(
     current: &[Binding],
     limits: &Limits,
 ) -> Outcome {
-    let decided = Register::read(request).and_then(|register| {
-        let live = current.iter().filter(|binding| binding.is_live(now));
-        register.apply(now, source, live, limits)
-    });
+    let decided =
+        Register::read(request).and_then(|register| register.apply(now, source, current, limits));
     decided.unwrap_or_else(|answer| Outcome {
         saved: Saved::Refused,
         bindings: None,
@@ -172,14 +169,17 @@ impl<'a> Register<'a> {
     }
 
     /// RFC 3261 10.3 steps 6 to 8.
-    fn apply<'b>(
+    fn apply(
         &self,
         now: Instant,
         source: &Source,
-        current: impl Iterator<Item = &'b Binding>,
+        current: &[Binding],
         limits: &Limits,
     ) -> Result<Outcome, Answer> {
-        let mut bindings: Vec<_> = current.map(Entry::Old).collect();
+        // Of that length it nearly always stays, and becomes the contacts' own list without being copied.
+        let mut bindings = Vec::with_capacity(current.len());
+        let live = current.iter().filter(|binding| binding.is_live(now));
+        bindings.extend(live.map(Entry::Old));
         let saved = match &self.asked {
             Asked::Query => Saved::Queried,
             Asked::RemoveAll => {
@@ -322,32 +322,38 @@ fn out_of_order() -> Answer {
 }
 
 fn contact_value(now: Instant, binding: &Binding) -> String {
-    let uri = String::from_utf8_lossy(binding.uri());
     // Enough for all but long instances.
-    let mut value = String::with_capacity(uri.len() + binding.instance().len() + 64);
-    value.push('<');
-    value.push_str(&uri);
-    value.push('>');
+    let mut value = Vec::with_capacity(binding.uri().len() + binding.instance().len() + 64);
+    value.push(b'<');
+    value.extend_from_slice(binding.uri());
+    value.push(b'>');
     if binding.q() < 1000 {
         let decimals = format!("{:03}", binding.q());
         let decimals = decimals.trim_end_matches('0');
-        value += ";q=0";
+        value.extend_from_slice(b";q=0");
         if !decimals.is_empty() {
-            value += ".";
-            value += decimals;
+            value.push(b'.');
+            value.extend_from_slice(decimals.as_bytes());
         }
     }
-    // Writing to a String cannot fail.
-    let _ = write!(value, ";expires={}", binding.remaining(now));
+    value.extend_from_slice(b";expires=");
+    value.extend_from_slice(to_decimal(&mut [0; 10], binding.remaining(now)));
     if !binding.instance().is_empty() {
-        let instance = String::from_utf8_lossy(binding.instance());
-        let instance = instance.replace('\\', "\\\\").replace('"', "\\\"");
-        value += &format!(";+sip.instance=\"{instance}\"");
+        value.extend_from_slice(b";+sip.instance=\"");
+        for b in binding.instance() {
+            if matches!(b, b'\\' | b'"') {
+                value.push(b'\\');
+            }
+            value.push(*b);
+        }
+        value.push(b'"');
         if binding.reg_id() > 0 {
-            value += &format!(";reg-id={}", binding.reg_id());
+            value.extend_from_slice(b";reg-id=");
+            value.extend_from_slice(to_decimal(&mut [0; 10], binding.reg_id()));
         }
     }
-    value
+    String::from_utf8(value)
+        .unwrap_or_else(|bytes| String::from_utf8_lossy(bytes.as_bytes()).into_owned())
 }
 
 impl<'a> Contact<'a> {

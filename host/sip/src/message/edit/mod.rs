@@ -60,15 +60,6 @@ impl Clone for Edits {
 const ROOM: (usize, usize) = (8, 384);
 
 impl Edits {
-    /// Without an edit, and with room for those that most requests get.
-    pub fn with_room() -> Self {
-        Self {
-            list: Vec::with_capacity(ROOM.0),
-            arena: Vec::with_capacity(ROOM.1),
-            ..Self::default()
-        }
-    }
-
     /// Forgets every edit and keeps the buffers.
     pub fn clear(&mut self) {
         self.list.clear();
