@@ -13,7 +13,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use switchhook_dmq::envelope::Reply;
-use switchhook_script::{Event, Finished, Generation, GuestError, Outcome, Running};
+use switchhook_script::{Event, Finished, GuestError, Outcome, Running, Share};
 use switchhook_sip::transaction::{Key, ReplyId};
 
 use crate::dmq::teller;
@@ -65,7 +65,7 @@ pub(crate) const ROUTER: usize = 0;
 /// An event that waits for an instance.
 pub(crate) struct Waiting {
     until: Instant,
-    generation: Arc<Generation>,
+    generation: Arc<Share>,
     job: Job,
 }
 
@@ -92,7 +92,7 @@ impl Lane {
     pub(crate) fn call(
         &mut self,
         now: Instant,
-        generation: &Arc<Generation>,
+        generation: &Arc<Share>,
         event: Box<Event>,
         job: Job,
     ) {
@@ -111,7 +111,7 @@ impl Lane {
     pub(crate) fn try_call(
         &mut self,
         now: Instant,
-        generation: &Arc<Generation>,
+        generation: &Arc<Share>,
         event: Box<Event>,
         job: Job,
     ) -> Option<(Job, Box<Event>)> {

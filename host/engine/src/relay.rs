@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use switchhook_script::{Current, Event, Generation, Order, Outcome, Route, Target};
+use switchhook_script::{Current, Event, Order, Outcome, Route, Share, Target};
 use switchhook_sip::flow::{Destination, Source};
 use switchhook_sip::message::Method;
 use switchhook_sip::proxy::{Breadth, Shares};
@@ -25,7 +25,7 @@ use crate::resolve::{Answer, Place, Search};
 
 /// A request that is being sent on.
 pub(crate) struct Relay {
-    pub(crate) generation: Arc<Generation>,
+    pub(crate) generation: Arc<Share>,
     way: Way,
     order: Order,
     targets: VecDeque<Target>,
@@ -72,7 +72,7 @@ type Next = Option<Box<Relay>>;
 impl Relay {
     pub(crate) fn new(
         key: Key,
-        generation: Arc<Generation>,
+        generation: Arc<Share>,
         targets: Vec<Target>,
         order: Order,
         attempt: Try,
@@ -92,7 +92,7 @@ impl Relay {
     }
 
     pub(crate) fn stateless(
-        generation: Arc<Generation>,
+        generation: Arc<Share>,
         source: Source,
         request: Current,
         next_hop: Option<String>,
@@ -126,7 +126,7 @@ impl Relay {
 
     /// A copy for another server, of that number.
     pub(crate) fn copy(
-        generation: Arc<Generation>,
+        generation: Arc<Share>,
         source: Source,
         request: Current,
         next_hop: String,
@@ -140,12 +140,7 @@ impl Relay {
     }
 
     /// A branch on its way to its next address.
-    pub(crate) fn again(
-        key: Key,
-        generation: Arc<Generation>,
-        leg: Leg,
-        failed: BranchId,
-    ) -> Relay {
+    pub(crate) fn again(key: Key, generation: Arc<Share>, leg: Leg, failed: BranchId) -> Relay {
         let attempt = Try::NextAddress(failed);
         let mut relay = Relay::new(key, generation, Vec::new(), Order::Parallel, attempt);
         relay.leg = Some(leg);

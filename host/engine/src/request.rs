@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use switchhook_script::{Answer, Current, Decision, Event, Generation, Outcome, Route, Tracked};
+use switchhook_script::{Answer, Current, Decision, Event, Outcome, Route, Share, Tracked};
 use switchhook_sip::flow::Source;
 use switchhook_sip::message::{HeaderId, Message, Method, refuse};
 use switchhook_sip::proxy::mark_source;
@@ -22,7 +22,7 @@ use crate::relay::{Relay, Try};
 pub(crate) struct Request {
     pub(crate) message: Arc<Message>,
     pub(crate) source: Source,
-    pub(crate) generation: Arc<Generation>,
+    pub(crate) generation: Arc<Share>,
     /// Its server transaction, as soon as there is one.
     pub(crate) key: Option<Key>,
     kind: Kind,

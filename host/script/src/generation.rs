@@ -2,10 +2,11 @@
 //!
 //! A transaction pins the generation that it began with, so that its later routes meet the same code. A generation that was
 //! exchanged drains: it goes when nothing pins it, or at its deadline, after which its transactions go on with the
-//! current one.
+//! current one. Each lane has a [`Share`] of it, so that what a message changes there is written by one lane alone.
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Instant;
@@ -58,9 +59,6 @@ pub(crate) struct Shared {
     pub(crate) effects: Arc<dyn Effects>,
 }
 
-/// The place where a lane keeps the instance it used last, so that a swap can ask it for its state.
-pub(crate) type Seat = AtomicCell<Option<Box<Instance>>>;
-
 /// One version of a script.
 pub struct Generation {
     id: GenerationId,
@@ -80,10 +78,9 @@ pub struct Generation {
         reason = "instances move between here, seats and events as pointers"
     )]
     warm: Mutex<Vec<Box<Instance>>>,
-    /// Weak: the lane's pool owns its seat, and the instance in it keeps this generation.
-    seats: Mutex<Vec<Weak<Seat>>>,
+    /// Weak: the lane's pool and its transactions own a share, and it keeps this generation.
+    shares: Mutex<Vec<Weak<Share>>>,
     instances: AtomicUsize,
-    pins: AtomicUsize,
     retired: AtomicBool,
     draining: OnceLock<Instant>,
 }
@@ -109,9 +106,8 @@ impl Generation {
             commands: OnceLock::new(),
             state: OnceLock::new(),
             warm: Mutex::new(Vec::new()),
-            seats: Mutex::new(Vec::new()),
+            shares: Mutex::new(Vec::new()),
             instances: AtomicUsize::new(0),
-            pins: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
             draining: OnceLock::new(),
         }
@@ -210,15 +206,10 @@ impl Generation {
         let _ = self.handlers.set(handlers);
     }
 
-    /// Keeps this generation for a transaction.
-    pub fn pin(self: &Arc<Self>) -> Pinned {
-        self.pins.fetch_add(1, Ordering::Relaxed);
-        Pinned(Arc::clone(self))
-    }
-
     /// How many transactions keep it.
     pub fn pins(&self) -> usize {
-        self.pins.load(Ordering::Relaxed)
+        let pins = |share: &Arc<Share>| share.pins.load(Ordering::Relaxed);
+        self.shares().iter().map(pins).sum()
     }
 
     /// How many of its instances live.
@@ -245,24 +236,28 @@ impl Generation {
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
         self.take_warm();
-        for seat in self.seats() {
-            drop(seat.take());
+        for share in self.shares() {
+            drop(share.seat.take());
         }
     }
 
-    /// A place for the instance that a lane used last.
-    pub(crate) fn seat(&self) -> Arc<Seat> {
-        let seat = Arc::new(Seat::default());
-        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        seats.retain(|seat| seat.strong_count() > 0);
-        seats.push(Arc::downgrade(&seat));
-        seat
+    /// The share of one more lane.
+    pub(crate) fn share(self: &Arc<Self>) -> Arc<Share> {
+        let share = Arc::new(Share {
+            generation: Arc::clone(self),
+            seat: AtomicCell::new(None),
+            pins: AtomicUsize::new(0),
+        });
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        shares.retain(|share| share.strong_count() > 0);
+        shares.push(Arc::downgrade(&share));
+        share
     }
 
-    /// The seats of all lanes.
-    pub(crate) fn seats(&self) -> Vec<Arc<Seat>> {
-        let seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        seats.iter().filter_map(Weak::upgrade).collect()
+    /// Those of all lanes.
+    pub(crate) fn shares(&self) -> Vec<Arc<Share>> {
+        let shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        shares.iter().filter_map(Weak::upgrade).collect()
     }
 
     pub(crate) fn put_warm(&self, instance: Box<Instance>) {
@@ -313,13 +308,50 @@ impl Drop for Slot {
     }
 }
 
+/// A lane's share of a generation: the counts that go up and down with every message. On cache lines of its own, because lanes that
+/// write to one line wait for each other.
+#[repr(align(128))]
+pub struct Share {
+    generation: Arc<Generation>,
+    /// The instance that the lane used last, where a swap can ask it for its state.
+    pub(crate) seat: AtomicCell<Option<Box<Instance>>>,
+    pins: AtomicUsize,
+}
+
+impl Share {
+    /// Keeps the generation for a transaction.
+    pub fn pin(self: &Arc<Self>) -> Pinned {
+        self.pins.fetch_add(1, Ordering::Relaxed);
+        Pinned(Arc::clone(self))
+    }
+
+    /// The generation.
+    pub(crate) fn whole(&self) -> &Arc<Generation> {
+        &self.generation
+    }
+}
+
+impl Deref for Share {
+    type Target = Generation;
+
+    fn deref(&self) -> &Generation {
+        &self.generation
+    }
+}
+
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.generation.fmt(f)
+    }
+}
+
 /// A generation kept for a transaction.
 #[derive(Debug)]
-pub struct Pinned(Arc<Generation>);
+pub struct Pinned(Arc<Share>);
 
 impl Pinned {
-    /// The generation.
-    pub fn generation(&self) -> &Arc<Generation> {
+    /// The lane's share of the generation.
+    pub fn generation(&self) -> &Arc<Share> {
         &self.0
     }
 }

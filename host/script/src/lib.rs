@@ -63,7 +63,7 @@ pub use event::{
     Answer, Body, Current, Decision, Event, HeaderField, Order, Outcome, Route, Target, Tracked,
     TransactionView,
 };
-pub use generation::{Generation, GenerationId, Hash, Pinned};
+pub use generation::{Generation, GenerationId, Hash, Pinned, Share};
 pub use grants::{Grants, Interface};
 pub use host::dialog::info as dialog_info;
 pub use limits::{Limit, Limits};

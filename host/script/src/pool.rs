@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::error::{GuestError, Trace};
 use crate::event::{Event, Outcome};
-use crate::generation::{Generation, Seat};
+use crate::generation::Share;
 use crate::instance::Instance;
 use crate::limits::Limit;
 use crate::running::{Finished, Running};
@@ -19,8 +19,7 @@ pub struct Pool {
     script: Arc<Script>,
     /// The script's count of exchanges when `current` was read.
     version: u64,
-    current: Arc<Generation>,
-    seat: Arc<Seat>,
+    current: Arc<Share>,
     #[expect(
         clippy::vec_box,
         reason = "instances move between here, seat and events as pointers"
@@ -32,12 +31,10 @@ impl Pool {
     /// A lane's pool; empty at first.
     pub fn new(script: Arc<Script>) -> Self {
         let (version, current) = script.read();
-        let seat = current.seat();
         Self {
             script,
             version,
-            current,
-            seat,
+            current: current.share(),
             idle: Vec::new(),
         }
     }
@@ -48,7 +45,7 @@ impl Pool {
     }
 
     /// The generation for new transactions. One atomic load where there was no swap.
-    pub fn current(&mut self) -> &Arc<Generation> {
+    pub fn current(&mut self) -> &Arc<Share> {
         if self.version != self.script.version() {
             self.exchange();
         }
@@ -57,7 +54,7 @@ impl Pool {
 
     /// Runs an event in a generation: the current one, or the one that a transaction pinned. Where that was retired,
     /// the current one takes its place.
-    pub fn start(&mut self, generation: &Arc<Generation>, event: Box<Event>) -> Running {
+    pub fn start(&mut self, generation: &Arc<Share>, event: Box<Event>) -> Running {
         let depth = self.script.limits().depth;
         if event.depth > depth {
             let trace = Trace::default();
@@ -73,12 +70,12 @@ impl Pool {
             self.current();
         }
         if !Arc::ptr_eq(generation, &self.current) && !generation.is_retired() {
-            return Running::begin(Arc::clone(generation), event);
+            return Running::begin(Arc::clone(generation.whole()), event);
         }
-        let idle = self.seat.take().or_else(|| self.idle.pop());
+        let idle = self.current.seat.take().or_else(|| self.idle.pop());
         match idle.or_else(|| self.current.warm()) {
             Some(instance) => Running::reuse(instance, event),
-            None => Running::begin(Arc::clone(&self.current), event),
+            None => Running::begin(Arc::clone(self.current.whole()), event),
         }
     }
 
@@ -90,9 +87,9 @@ impl Pool {
             instance,
         } = finished;
         if let Some(instance) = instance
-            && Arc::ptr_eq(instance.generation(), &self.current)
+            && Arc::ptr_eq(instance.generation(), self.current.whole())
             && !self.current.is_retired()
-            && let Some(before) = self.seat.swap(Some(instance))
+            && let Some(before) = self.current.seat.swap(Some(instance))
         {
             self.idle.push(before);
         }
@@ -101,18 +98,21 @@ impl Pool {
 
     /// How many instances wait for events.
     pub fn idle(&mut self) -> usize {
-        let seated = self.seat.take();
+        let seated = self.current.seat.take();
         let count = self.idle.len() + usize::from(seated.is_some());
         if let Some(instance) = seated {
-            self.seat.store(Some(instance));
+            self.current.seat.store(Some(instance));
         }
         count
     }
 
     /// Lets the instances of the generation before go.
     fn exchange(&mut self) {
-        (self.version, self.current) = self.script.read();
-        self.seat = self.current.seat();
+        let (version, current) = self.script.read();
+        self.version = version;
+        let before = std::mem::replace(&mut self.current, current.share());
+        // Its transactions keep it, but not its instance.
+        drop(before.seat.take());
         self.idle.clear();
     }
 }

@@ -19,7 +19,7 @@ use crate::contract::{Exports, check_imports};
 use crate::drive::block_on;
 use crate::effects::Effects;
 use crate::error::{LoadError, message};
-use crate::generation::{Generation, GenerationId, Shared};
+use crate::generation::{Generation, GenerationId, Share, Shared};
 use crate::grants::Grants;
 use crate::host;
 use crate::instance::{Instance, Refused};
@@ -329,26 +329,26 @@ fn handed_over(old: &Arc<Generation>) -> Result<Option<Vec<u8>>, LoadError> {
     }
     for _ in 0..LOOKS {
         let mut seated: Vec<_> = old
-            .seats()
+            .shares()
             .into_iter()
-            .filter_map(|seat| Some((seat.take()?, seat)))
+            .filter_map(|share| Some((share.seat.take()?, share)))
             .collect();
         seated.sort_by_key(|(instance, _)| instance.events());
-        let Some((mut instance, seat)) = seated.pop() else {
+        let Some((mut instance, share)) = seated.pop() else {
             if old.is_fresh() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(1));
             continue;
         };
-        for (other, seat) in seated {
-            give_back(other, &seat);
+        for (other, share) in seated {
+            give_back(other, &share);
         }
         let meter = Arc::clone(instance.meter());
         let exported = block_on(Metered::new(Box::pin(instance.export_state()), meter));
         return match exported {
             Ok(state) => {
-                give_back(instance, &seat);
+                give_back(instance, &share);
                 Ok(state)
             }
             Err(error) => Err(LoadError::Lifecycle {
@@ -361,9 +361,9 @@ fn handed_over(old: &Arc<Generation>) -> Result<Option<Vec<u8>>, LoadError> {
 }
 
 /// Puts an instance back, unless its lane has put another one there meanwhile.
-fn give_back(instance: Box<Instance>, seat: &crate::generation::Seat) {
-    if let Some(newer) = seat.swap(Some(instance)) {
-        drop(seat.swap(Some(newer)));
+fn give_back(instance: Box<Instance>, share: &Share) {
+    if let Some(newer) = share.seat.swap(Some(instance)) {
+        drop(share.seat.swap(Some(newer)));
     }
 }
 

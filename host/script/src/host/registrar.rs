@@ -75,9 +75,8 @@ impl Context {
         table: &str,
         from: impl FnOnce(Source) -> Source,
     ) -> Result<Saved, Refusal> {
-        let generation = self.generation().clone();
-        let again = self.again;
-        let event = self.event(function)?;
+        let event = self.try_event();
+        let event = event.ok_or_else(|| not_here(function, "lifecycle", "request routes"))?;
         let register = match (&event.route, &event.request) {
             (Route::Request, Some(current)) => current,
             _ => return Err(not_here(function, event.here(), "request routes")),
@@ -90,7 +89,8 @@ impl Context {
             )));
         }
         let source = from(register.source);
-        let result = (generation.effects()).save(table, register.view(), &source, again)?;
+        let effects = self.effects();
+        let result = effects.save(table, register.view(), &source, self.again)?;
         self.decide(function, |_| Ok(Decision::Respond(result.answer)))?;
         Ok(result.saved)
     }
