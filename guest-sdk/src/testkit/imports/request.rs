@@ -2,7 +2,8 @@
 
 use switchhook_sip::message::HeaderId;
 
-pub use crate::bindings::switchhook::script::request::{Problem, Whole};
+pub use crate::bindings::switchhook::script::request::Problem;
+pub(crate) use crate::bindings::switchhook::script::request::Whole;
 use crate::host::types::{Edit, Error, Header};
 use crate::routes::Family;
 use crate::testkit::message::{self, snapshot};
