@@ -179,10 +179,9 @@ impl<S: Side> Message<S> {
 
     pub(crate) fn body(&self) -> &[u8] {
         let read = self.read(self.touched.body);
-        let whole = read.snapshot.message.as_slice();
         // the fields' end is followed by the line's end and the empty line; either may be a bare LF
-        let head = read.snapshot.fields.last().map_or(0, |end| *end as usize);
-        let mut rest = whole.get(head..).unwrap_or_default();
+        let head = read.fields().last().map_or(0, |(_, span)| span.to);
+        let mut rest = read.message().get(head..).unwrap_or_default();
         for _ in 0..2 {
             let line = rest.iter().position(|b| *b == b'\n');
             rest = line
@@ -303,8 +302,13 @@ impl Touched {
 }
 
 impl<K> Read<K> {
+    fn message(&self) -> &[u8] {
+        let length = self.snapshot.length as usize;
+        self.snapshot.bytes.get(..length).unwrap_or_default()
+    }
+
     fn start_line(&self) -> &str {
-        let message = self.snapshot.message.as_slice();
+        let message = self.message();
         let end = message
             .iter()
             .position(|b| matches!(b, b'\r' | b'\n'))
@@ -314,7 +318,7 @@ impl<K> Read<K> {
 
     fn request_line(&self) -> &RequestLine {
         self.request_line.get_or_init(|| {
-            let message = self.snapshot.message.as_slice();
+            let message = self.message();
             let space = |from: usize| {
                 let rest = message.get(from..).unwrap_or_default();
                 let ends = |byte: &u8| matches!(byte, b' ' | b'\r' | b'\n');
@@ -342,19 +346,23 @@ impl<K> Read<K> {
         self.utf8(from, to).unwrap_or_default()
     }
 
+    /// Each field's name and value, as offsets.
+    fn fields(&self) -> impl DoubleEndedIterator<Item = ([usize; 2], Span)> {
+        let length = self.snapshot.length as usize;
+        let fields = self.snapshot.bytes.get(length..).unwrap_or_default();
+        let fields = fields.as_chunks::<16>().0.iter().enumerate();
+        fields.map(|(field, numbers)| {
+            let numbers = u128::from_le_bytes(*numbers);
+            let number = |n: u32| (numbers >> (32 * n)) as u32 as usize;
+            let name = [number(0) & 0x00ff_ffff, number(1)];
+            let (from, to) = (number(2), number(3));
+            (name, Span { field, from, to })
+        })
+    }
+
     fn spans(&self) -> impl Iterator<Item = (&[u8], Span)> {
-        self.snapshot
-            .fields
-            .chunks_exact(4)
-            .enumerate()
-            .filter_map(|(field, offsets)| {
-                let &[name, name_end, from, to] = offsets else {
-                    return None;
-                };
-                let (from, to) = (from as usize, to as usize);
-                let name = self.bytes((name & 0x00ff_ffff) as usize, name_end as usize);
-                Some((name, Span { field, from, to }))
-            })
+        self.fields()
+            .map(|([from, to], span)| (self.bytes(from, to), span))
     }
 
     fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Span> + 'a {
@@ -368,13 +376,8 @@ impl<K> Read<K> {
             return text;
         }
         let latin = self.latin.get_or_init(|| {
-            self.snapshot
-                .fields
-                .chunks_exact(4)
-                .map(|offsets| match offsets {
-                    &[_, _, from, to] => self.bytes(from as usize, to as usize),
-                    _ => &[],
-                })
+            self.fields()
+                .map(|(_, span)| self.bytes(span.from, span.to))
                 .map(|bytes| bytes.iter().map(|b| char::from(*b)).collect())
                 .collect()
         });
@@ -386,7 +389,7 @@ impl<K> Read<K> {
     }
 
     fn bytes(&self, from: usize, to: usize) -> &[u8] {
-        self.snapshot.message.get(from..to).unwrap_or_default()
+        self.snapshot.bytes.get(from..to).unwrap_or_default()
     }
 }
 
@@ -399,8 +402,8 @@ fn empty() -> Snapshot {
         port: 0,
     };
     Snapshot {
-        message: Vec::new(),
-        fields: Vec::new(),
+        bytes: Vec::new(),
+        length: 0,
         source: nowhere,
         local: nowhere,
     }
@@ -538,10 +541,11 @@ mod tests {
             span(b"Server", b"Z\xc3\xbcrich"),
             span(b"Subject", b"Gr\xfc\xdfe"),
         ];
+        let fields = fields.concat().into_iter().flat_map(u32::to_le_bytes);
         let reply: Message<OfReply> = Message::new();
         let snapshot = Snapshot {
-            fields: fields.concat(),
-            message: message.clone(),
+            bytes: message.iter().copied().chain(fields).collect(),
+            length: message.len() as u32,
             ..empty()
         };
         let read = reply.before.get_or_init(|| Read {

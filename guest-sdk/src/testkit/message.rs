@@ -190,17 +190,17 @@ pub(super) fn snapshot(msg: &Message, source: Endpoint, local: Endpoint) -> Snap
         let from = (part.as_ptr().addr() - base) as u32;
         (from, from + part.len() as u32)
     };
-    let fields = msg
-        .fields()
-        .flat_map(|field| {
-            let (name, name_end) = span(field.name);
-            let (from, to) = span(field.value);
-            [(field.id as u32) << 24 | name, name_end, from, to]
-        })
-        .collect();
+    let mut bytes = msg.bytes().to_vec();
+    for field in msg.fields() {
+        let (name, name_end) = span(field.name);
+        let (from, to) = span(field.value);
+        for number in [(field.id as u32) << 24 | name, name_end, from, to] {
+            bytes.extend(number.to_le_bytes());
+        }
+    }
     Snapshot {
-        message: msg.bytes().to_vec(),
-        fields,
+        bytes,
+        length: msg.bytes().len() as u32,
         source,
         local,
     }

@@ -110,6 +110,16 @@ impl Context {
             .ok_or_else(|| not_here(function, "lifecycle", "any route"))
     }
 
+    /// The event, for a function that changes it by what the world says.
+    pub(crate) fn event_and_effects(
+        &mut self,
+        function: &'static str,
+    ) -> Result<(&mut Event, &dyn Effects), Refusal> {
+        let event = self.event.as_deref_mut();
+        let event = event.ok_or_else(|| not_here(function, "lifecycle", "any route"))?;
+        Ok((event, self.generation.effects()))
+    }
+
     /// The event, where there is one.
     #[inline]
     pub(crate) fn try_event(&self) -> Option<&Event> {

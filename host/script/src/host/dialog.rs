@@ -24,18 +24,20 @@ const MAX_LIFETIME: u32 = 30 * 86_400;
 impl Host for Context {
     fn manage(&mut self) -> Answered<()> {
         self.enter(0)?;
-        let generation = self.generation().clone();
-        Ok(self.event("dialog.manage").and_then(|event| {
-            let begins = matches!(event.route, Route::Request);
-            let request = event.request.as_ref().filter(|_| begins);
-            let request =
-                request.ok_or_else(|| not_here("dialog.manage", event.here(), "request routes"))?;
-            let uri = request.view().request_uri().to_vec();
-            let (dialogs, now) = generation.effects().dialogs();
-            let id = begin(dialogs, now, &request.message, &uri)?;
-            event.dialog = Some(Tracked::Begun(id));
-            Ok(())
-        }))
+        let function = "dialog.manage";
+        Ok(self
+            .event_and_effects(function)
+            .and_then(|(event, effects)| {
+                let begins = matches!(event.route, Route::Request);
+                let request = event.request.as_ref().filter(|_| begins);
+                let request =
+                    request.ok_or_else(|| not_here(function, event.here(), "request routes"))?;
+                let uri = request.view().request_uri().to_vec();
+                let (dialogs, now) = effects.dialogs();
+                let id = begin(dialogs, now, &request.message, &uri)?;
+                event.dialog = Some(Tracked::Begun(id));
+                Ok(())
+            }))
     }
 
     fn current(&mut self) -> Result<Option<Info>> {
@@ -176,14 +178,13 @@ impl Context {
 
     /// Looks for the dialog of a request within one, by its tags, where none is current.
     fn find_dialog(&mut self) {
-        let generation = self.generation().clone();
-        if let Some(event) = self.try_event_mut()
+        if let Ok((event, effects)) = self.event_and_effects("dialog")
             && event.dialog.is_none()
             && matches!(event.route, Route::Request)
             && let Some((call_id, from, to)) = names(event)
             && !to.is_empty()
         {
-            let (dialogs, _) = generation.effects().dialogs();
+            let (dialogs, _) = effects.dialogs();
             let found = dialogs.find(&call_id, &from, &to);
             event.dialog = found.map(|(id, side)| Tracked::Within(id, side));
         }
@@ -195,12 +196,11 @@ impl Context {
             return;
         };
         let value = param.value.map(text).unwrap_or_default();
-        let generation = self.generation().clone();
         if let Some(id) = read_route_param(&value)
-            && let Some(event) = self.try_event_mut()
+            && let Ok((event, effects)) = self.event_and_effects("dialog")
             && let Some((call_id, from, to)) = names(event)
         {
-            let (dialogs, _) = generation.effects().dialogs();
+            let (dialogs, _) = effects.dialogs();
             let side = dialogs.side(id, &call_id, &from, &to);
             event.dialog = side.map(|side| Tracked::Within(id, side));
         }

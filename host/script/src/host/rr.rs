@@ -28,17 +28,17 @@ impl Host for Context {
     fn loose_route(&mut self) -> Answered<Routed> {
         self.enter(0)?;
         let function = "rr.loose-route";
-        let generation = self.generation().clone();
-        let found = self.event(function).and_then(|event| {
-            if !matches!(event.route, Route::Request) {
-                return Err(not_here(function, event.here(), "request routes"));
-            }
-            let current = editable(event, function)?;
-            generation
-                .effects()
-                .loose_route(&current.message, &mut current.edits)
-                .map_err(of_edit)
-        });
+        let found = self
+            .event_and_effects(function)
+            .and_then(|(event, effects)| {
+                if !matches!(event.route, Route::Request) {
+                    return Err(not_here(function, event.here(), "request routes"));
+                }
+                let current = editable(event, function)?;
+                effects
+                    .loose_route(&current.message, &mut current.edits)
+                    .map_err(of_edit)
+            });
         Ok(found.map(|found| {
             if let Some(params) = &found.params {
                 self.dialog_of_route(params);

@@ -90,29 +90,32 @@ pub(super) fn snapshot(
     };
     let source = current.source;
     let view = current.view();
-    let mut message = Vec::with_capacity(view.len_at_most());
-    let mut fields = Vec::with_capacity(4 * FIELDS);
-    view.render_placed(&mut message, |field| {
+    let mut bytes = Vec::with_capacity(view.len_at_most() + FIELDS);
+    let mut fields = Vec::with_capacity(FIELDS);
+    view.render_placed(&mut bytes, |field| {
         fields.extend_from_slice(&numbers(field))
     });
-    context.copy(message.len() + fields.len() * size_of::<u32>())?;
+    let length = bytes.len() as u32;
+    bytes.extend_from_slice(&fields);
+    context.copy(bytes.len())?;
     Ok(Some(Snapshot {
-        message,
-        fields,
+        bytes,
+        length,
         source: remote(&source),
         local: local(&source),
     }))
 }
 
-/// Header fields that nearly all messages have room in.
-const FIELDS: usize = 32;
+/// Room for the numbers of as many header fields as nearly all messages have.
+const FIELDS: usize = 32 * 16;
 
 /// Four numbers a field, as `types.snapshot` says.
-fn numbers(field: Placed) -> [u32; 4] {
+fn numbers(field: Placed) -> [u8; 16] {
     let Placed { id, name, value } = field;
-    let [name, name_end] = name;
-    let [value, value_end] = value;
-    [(id as u32) << 24 | name, name_end, value, value_end]
+    let [name, name_end] = name.map(u128::from);
+    let [value, value_end] = value.map(u128::from);
+    let numbers = (id as u128) << 24 | name | name_end << 32 | value << 64 | value_end << 96;
+    numbers.to_le_bytes()
 }
 
 /// The fields of that name. The name is looked up once, not for each field.
