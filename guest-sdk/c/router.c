@@ -470,19 +470,8 @@ void switchhook_script_types_edit_free(switchhook_script_types_edit_t *ptr) {
   }
 }
 
-void router_list_u32_free(router_list_u32_t *ptr) {
-  size_t list_len = ptr->len;
-  if (list_len > 0) {
-    uint32_t *list_ptr = ptr->ptr;
-    for (size_t i = 0; i < list_len; i++) {
-    }
-    free(list_ptr);
-  }
-}
-
 void switchhook_script_types_snapshot_free(switchhook_script_types_snapshot_t *ptr) {
-  router_list_u8_free(&ptr->message);
-  router_list_u32_free(&ptr->fields);
+  router_list_u8_free(&ptr->bytes);
   switchhook_script_types_endpoint_free(&ptr->source);
   switchhook_script_types_endpoint_free(&ptr->local);
 }
@@ -1561,41 +1550,41 @@ void switchhook_script_vars_names(router_string_t *path, router_list_string_t *r
 
 void switchhook_script_request_read(switchhook_script_request_whole_t *ret) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(88+10*sizeof(void*))];
+  uint8_t ret_area[(96+8*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_switchhook_script_request_read(ptr);
   switchhook_script_types_ip_address_t variant;
-  variant.tag = (int32_t) *((uint8_t*) (ptr + (8+4*sizeof(void*))));
+  variant.tag = (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*))));
   switch ((int32_t) variant.tag) {
     case 0: {
-      variant.val.v4 = (uint32_t) (*((int32_t*) (ptr + (16+4*sizeof(void*)))));
+      variant.val.v4 = (uint32_t) (*((int32_t*) (ptr + (24+2*sizeof(void*)))));
       break;
     }
     case 1: {
       variant.val.v6 = (router_tuple2_u64_u64_t) {
-        (uint64_t) (uint64_t) (*((int64_t*) (ptr + (16+4*sizeof(void*))))),
-        (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
+        (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+2*sizeof(void*))))),
+        (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
       };
       break;
     }
   }
   switchhook_script_types_ip_address_t variant0;
-  variant0.tag = (int32_t) *((uint8_t*) (ptr + (48+4*sizeof(void*))));
+  variant0.tag = (int32_t) *((uint8_t*) (ptr + (56+2*sizeof(void*))));
   switch ((int32_t) variant0.tag) {
     case 0: {
-      variant0.val.v4 = (uint32_t) (*((int32_t*) (ptr + (56+4*sizeof(void*)))));
+      variant0.val.v4 = (uint32_t) (*((int32_t*) (ptr + (64+2*sizeof(void*)))));
       break;
     }
     case 1: {
       variant0.val.v6 = (router_tuple2_u64_u64_t) {
-        (uint64_t) (uint64_t) (*((int64_t*) (ptr + (56+4*sizeof(void*))))),
-        (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
+        (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+2*sizeof(void*))))),
+        (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
       };
       break;
     }
   }
   switchhook_script_request_option_problem_t option;
-  switch ((int32_t) *((uint8_t*) (ptr + (80+5*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (ptr + (88+3*sizeof(void*))))) {
     case 0: {
       option.is_some = false;
       break;
@@ -1603,9 +1592,9 @@ void switchhook_script_request_read(switchhook_script_request_whole_t *ret) {
     case 1: {
       option.is_some = true;
       option.val = (switchhook_script_request_problem_t) {
-        (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + (80+6*sizeof(void*))))),
-        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (80+7*sizeof(void*))))), (*((size_t*) (ptr + (80+8*sizeof(void*))))) },
-        (switchhook_script_request_list_header_field_t) (switchhook_script_request_list_header_field_t) { (switchhook_script_request_header_field_t*)(*((uint8_t **) (ptr + (80+9*sizeof(void*))))), (*((size_t*) (ptr + (80+10*sizeof(void*))))) },
+        (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + (88+4*sizeof(void*))))),
+        (router_string_t) (router_string_t) { (uint8_t*)(*((uint8_t **) (ptr + (88+5*sizeof(void*))))), (*((size_t*) (ptr + (88+6*sizeof(void*))))) },
+        (switchhook_script_request_list_header_field_t) (switchhook_script_request_list_header_field_t) { (switchhook_script_request_header_field_t*)(*((uint8_t **) (ptr + (88+7*sizeof(void*))))), (*((size_t*) (ptr + (88+8*sizeof(void*))))) },
       };
       break;
     }
@@ -1613,20 +1602,20 @@ void switchhook_script_request_read(switchhook_script_request_whole_t *ret) {
   *ret = (switchhook_script_request_whole_t) {
     (switchhook_script_request_snapshot_t) (switchhook_script_types_snapshot_t) {
       (router_list_u8_t) (router_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 0))), (*((size_t*) (ptr + sizeof(void*)))) },
-      (router_list_u32_t) (router_list_u32_t) { (uint32_t*)(*((uint8_t **) (ptr + (2*sizeof(void*))))), (*((size_t*) (ptr + (3*sizeof(void*))))) },
+      (uint32_t) (uint32_t) (*((int32_t*) (ptr + (2*sizeof(void*))))),
       (switchhook_script_types_endpoint_t) (switchhook_script_types_endpoint_t) {
-        (switchhook_script_types_transport_t) (int32_t) *((uint8_t*) (ptr + (4*sizeof(void*)))),
+        (switchhook_script_types_transport_t) (int32_t) *((uint8_t*) (ptr + (8+2*sizeof(void*)))),
         (switchhook_script_types_ip_address_t) variant,
-        (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + (32+4*sizeof(void*))))),
+        (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + (40+2*sizeof(void*))))),
       },
       (switchhook_script_types_endpoint_t) (switchhook_script_types_endpoint_t) {
-        (switchhook_script_types_transport_t) (int32_t) *((uint8_t*) (ptr + (40+4*sizeof(void*)))),
+        (switchhook_script_types_transport_t) (int32_t) *((uint8_t*) (ptr + (48+2*sizeof(void*)))),
         (switchhook_script_types_ip_address_t) variant0,
-        (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + (72+4*sizeof(void*))))),
+        (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + (80+2*sizeof(void*))))),
       },
     },
-    (bool) (int32_t) *((uint8_t*) (ptr + (80+4*sizeof(void*)))),
-    (bool) (int32_t) *((uint8_t*) (ptr + (81+4*sizeof(void*)))),
+    (bool) (int32_t) *((uint8_t*) (ptr + (88+2*sizeof(void*)))),
+    (bool) (int32_t) *((uint8_t*) (ptr + (89+2*sizeof(void*)))),
     (switchhook_script_request_option_problem_t) option,
   };
 }
@@ -1772,7 +1761,7 @@ bool switchhook_script_request_check(switchhook_script_request_problem_t *ret) {
 
 bool switchhook_script_reply_read(switchhook_script_reply_snapshot_t *ret, switchhook_script_reply_error_t *err) {
   __attribute__((__aligned__(8)))
-  uint8_t ret_area[(88+4*sizeof(void*))];
+  uint8_t ret_area[(96+2*sizeof(void*))];
   uint8_t *ptr = (uint8_t *) &ret_area;
   __wasm_import_switchhook_script_reply_read(ptr);
   switchhook_script_reply_result_snapshot_error_t result;
@@ -1780,31 +1769,31 @@ bool switchhook_script_reply_read(switchhook_script_reply_snapshot_t *ret, switc
     case 0: {
       result.is_err = false;
       switchhook_script_types_ip_address_t variant;
-      variant.tag = (int32_t) *((uint8_t*) (ptr + (16+4*sizeof(void*))));
+      variant.tag = (int32_t) *((uint8_t*) (ptr + (24+2*sizeof(void*))));
       switch ((int32_t) variant.tag) {
         case 0: {
-          variant.val.v4 = (uint32_t) (*((int32_t*) (ptr + (24+4*sizeof(void*)))));
+          variant.val.v4 = (uint32_t) (*((int32_t*) (ptr + (32+2*sizeof(void*)))));
           break;
         }
         case 1: {
           variant.val.v6 = (router_tuple2_u64_u64_t) {
-            (uint64_t) (uint64_t) (*((int64_t*) (ptr + (24+4*sizeof(void*))))),
-            (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+4*sizeof(void*))))),
+            (uint64_t) (uint64_t) (*((int64_t*) (ptr + (32+2*sizeof(void*))))),
+            (uint64_t) (uint64_t) (*((int64_t*) (ptr + (40+2*sizeof(void*))))),
           };
           break;
         }
       }
       switchhook_script_types_ip_address_t variant0;
-      variant0.tag = (int32_t) *((uint8_t*) (ptr + (56+4*sizeof(void*))));
+      variant0.tag = (int32_t) *((uint8_t*) (ptr + (64+2*sizeof(void*))));
       switch ((int32_t) variant0.tag) {
         case 0: {
-          variant0.val.v4 = (uint32_t) (*((int32_t*) (ptr + (64+4*sizeof(void*)))));
+          variant0.val.v4 = (uint32_t) (*((int32_t*) (ptr + (72+2*sizeof(void*)))));
           break;
         }
         case 1: {
           variant0.val.v6 = (router_tuple2_u64_u64_t) {
-            (uint64_t) (uint64_t) (*((int64_t*) (ptr + (64+4*sizeof(void*))))),
-            (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+4*sizeof(void*))))),
+            (uint64_t) (uint64_t) (*((int64_t*) (ptr + (72+2*sizeof(void*))))),
+            (uint64_t) (uint64_t) (*((int64_t*) (ptr + (80+2*sizeof(void*))))),
           };
           break;
         }
@@ -1812,16 +1801,16 @@ bool switchhook_script_reply_read(switchhook_script_reply_snapshot_t *ret, switc
 
       result.val.ok = (switchhook_script_types_snapshot_t) {
         (router_list_u8_t) (router_list_u8_t) { (uint8_t*)(*((uint8_t **) (ptr + 8))), (*((size_t*) (ptr + (8+1*sizeof(void*))))) },
-        (router_list_u32_t) (router_list_u32_t) { (uint32_t*)(*((uint8_t **) (ptr + (8+2*sizeof(void*))))), (*((size_t*) (ptr + (8+3*sizeof(void*))))) },
+        (uint32_t) (uint32_t) (*((int32_t*) (ptr + (8+2*sizeof(void*))))),
         (switchhook_script_types_endpoint_t) (switchhook_script_types_endpoint_t) {
-          (switchhook_script_types_transport_t) (int32_t) *((uint8_t*) (ptr + (8+4*sizeof(void*)))),
+          (switchhook_script_types_transport_t) (int32_t) *((uint8_t*) (ptr + (16+2*sizeof(void*)))),
           (switchhook_script_types_ip_address_t) variant,
-          (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + (40+4*sizeof(void*))))),
+          (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + (48+2*sizeof(void*))))),
         },
         (switchhook_script_types_endpoint_t) (switchhook_script_types_endpoint_t) {
-          (switchhook_script_types_transport_t) (int32_t) *((uint8_t*) (ptr + (48+4*sizeof(void*)))),
+          (switchhook_script_types_transport_t) (int32_t) *((uint8_t*) (ptr + (56+2*sizeof(void*)))),
           (switchhook_script_types_ip_address_t) variant0,
-          (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + (80+4*sizeof(void*))))),
+          (uint16_t) (uint16_t) ((int32_t) *((uint16_t*) (ptr + (88+2*sizeof(void*))))),
         },
       };
       break;

@@ -107,19 +107,15 @@ typedef struct switchhook_script_types_edit_t {
 // Removes the body and Content-Type.
 #define SWITCHHOOK_SCRIPT_TYPES_EDIT_REMOVE_BODY 6
 
-typedef struct {
-  uint32_t *ptr;
-  size_t len;
-} router_list_u32_t;
-
 // The current message whole, for an SDK that reads it without further host calls.
 typedef struct switchhook_script_types_snapshot_t {
-  // The message as it would be sent now: as received, with the edits made so far.
-  router_list_u8_t   message;
-  // Four numbers for each header field, in order; all offsets are into `message`:
-  // `id << 24 | name-start`, `name-end`, `value-start`, `value-end`.
+  // The message as it would be sent now: as received, with the edits made so far. Behind it stand its header fields, in one list
+  // with it because each list costs a call of the guest's allocator: four numbers for each field, in order, all offsets into the
+  // message: `id << 24 | name-start`, `name-end`, `value-start`, `value-end`. Each has four bytes, the low one first.
   // `id` is one of the numbers listed in docs/headers.md, 0 for any other name. Folded values keep their line ends.
-  router_list_u32_t   fields;
+  router_list_u8_t   bytes;
+  // Where the message ends and its fields begin.
+  uint32_t   length;
   // Where it came from.
   switchhook_script_types_endpoint_t   source;
   // Our socket that it came to.
@@ -1202,8 +1198,6 @@ void router_list_u8_free(router_list_u8_t *ptr);
 void switchhook_script_types_body_free(switchhook_script_types_body_t *ptr);
 
 void switchhook_script_types_edit_free(switchhook_script_types_edit_t *ptr);
-
-void router_list_u32_free(router_list_u32_t *ptr);
 
 void switchhook_script_types_snapshot_free(switchhook_script_types_snapshot_t *ptr);
 

@@ -270,12 +270,13 @@ pub mod switchhook {
             /// The current message whole, for an SDK that reads it without further host calls.
             #[derive(Clone)]
             pub struct Snapshot {
-                /// The message as it would be sent now: as received, with the edits made so far.
-                pub message: _rt::Vec<u8>,
-                /// Four numbers for each header field, in order; all offsets are into `message`:
-                /// `id << 24 | name-start`, `name-end`, `value-start`, `value-end`.
+                /// The message as it would be sent now: as received, with the edits made so far. Behind it stand its header fields, in one list
+                /// with it because each list costs a call of the guest's allocator: four numbers for each field, in order, all offsets into the
+                /// message: `id << 24 | name-start`, `name-end`, `value-start`, `value-end`. Each has four bytes, the low one first.
                 /// `id` is one of the numbers listed in docs/headers.md, 0 for any other name. Folded values keep their line ends.
-                pub fields: _rt::Vec<u32>,
+                pub bytes: _rt::Vec<u8>,
+                /// Where the message ends and its fields begin.
+                pub length: u32,
                 /// Where it came from.
                 pub source: Endpoint,
                 /// Our socket that it came to.
@@ -287,8 +288,8 @@ pub mod switchhook {
                     f: &mut ::core::fmt::Formatter<'_>,
                 ) -> ::core::fmt::Result {
                     f.debug_struct("Snapshot")
-                        .field("message", &self.message)
-                        .field("fields", &self.fields)
+                        .field("bytes", &self.bytes)
+                        .field("length", &self.length)
                         .field("source", &self.source)
                         .field("local", &self.local)
                         .finish()
@@ -1200,11 +1201,11 @@ pub mod switchhook {
                     struct RetArea(
                         [::core::mem::MaybeUninit<
                             u8,
-                        >; 88 + 10 * ::core::mem::size_of::<*const u8>()],
+                        >; 96 + 8 * ::core::mem::size_of::<*const u8>()],
                     );
                     let mut ret_area = RetArea(
-                        [::core::mem::MaybeUninit::uninit(); 88
-                            + 10 * ::core::mem::size_of::<*const u8>()],
+                        [::core::mem::MaybeUninit::uninit(); 96
+                            + 8 * ::core::mem::size_of::<*const u8>()],
                     );
                     let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
@@ -1225,201 +1226,197 @@ pub mod switchhook {
                     let len4 = l3;
                     let l5 = *ptr0
                         .add(2 * ::core::mem::size_of::<*const u8>())
-                        .cast::<*mut u8>();
-                    let l6 = *ptr0
-                        .add(3 * ::core::mem::size_of::<*const u8>())
-                        .cast::<usize>();
-                    let len7 = l6;
-                    let l8 = i32::from(
-                        *ptr0.add(4 * ::core::mem::size_of::<*const u8>()).cast::<u8>(),
-                    );
-                    let l9 = i32::from(
+                        .cast::<i32>();
+                    let l6 = i32::from(
                         *ptr0
-                            .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
                             .cast::<u8>(),
                     );
-                    use super::super::super::switchhook::script::types::IpAddress as V13;
-                    let v13 = match l9 {
+                    let l7 = i32::from(
+                        *ptr0
+                            .add(16 + 2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<u8>(),
+                    );
+                    use super::super::super::switchhook::script::types::IpAddress as V11;
+                    let v11 = match l7 {
                         0 => {
-                            let e13 = {
-                                let l10 = *ptr0
-                                    .add(16 + 4 * ::core::mem::size_of::<*const u8>())
+                            let e11 = {
+                                let l8 = *ptr0
+                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<i32>();
-                                l10 as u32
+                                l8 as u32
                             };
-                            V13::V4(e13)
+                            V11::V4(e11)
                         }
                         n => {
                             debug_assert_eq!(n, 1, "invalid enum discriminant");
-                            let e13 = {
-                                let l11 = *ptr0
-                                    .add(16 + 4 * ::core::mem::size_of::<*const u8>())
+                            let e11 = {
+                                let l9 = *ptr0
+                                    .add(24 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<i64>();
-                                let l12 = *ptr0
-                                    .add(24 + 4 * ::core::mem::size_of::<*const u8>())
+                                let l10 = *ptr0
+                                    .add(32 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<i64>();
-                                (l11 as u64, l12 as u64)
+                                (l9 as u64, l10 as u64)
                             };
-                            V13::V6(e13)
+                            V11::V6(e11)
                         }
                     };
+                    let l12 = i32::from(
+                        *ptr0
+                            .add(40 + 2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<u16>(),
+                    );
+                    let l13 = i32::from(
+                        *ptr0
+                            .add(48 + 2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<u8>(),
+                    );
                     let l14 = i32::from(
                         *ptr0
-                            .add(32 + 4 * ::core::mem::size_of::<*const u8>())
-                            .cast::<u16>(),
-                    );
-                    let l15 = i32::from(
-                        *ptr0
-                            .add(40 + 4 * ::core::mem::size_of::<*const u8>())
+                            .add(56 + 2 * ::core::mem::size_of::<*const u8>())
                             .cast::<u8>(),
                     );
-                    let l16 = i32::from(
-                        *ptr0
-                            .add(48 + 4 * ::core::mem::size_of::<*const u8>())
-                            .cast::<u8>(),
-                    );
-                    use super::super::super::switchhook::script::types::IpAddress as V20;
-                    let v20 = match l16 {
+                    use super::super::super::switchhook::script::types::IpAddress as V18;
+                    let v18 = match l14 {
                         0 => {
-                            let e20 = {
-                                let l17 = *ptr0
-                                    .add(56 + 4 * ::core::mem::size_of::<*const u8>())
+                            let e18 = {
+                                let l15 = *ptr0
+                                    .add(64 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<i32>();
-                                l17 as u32
+                                l15 as u32
                             };
-                            V20::V4(e20)
+                            V18::V4(e18)
                         }
                         n => {
                             debug_assert_eq!(n, 1, "invalid enum discriminant");
-                            let e20 = {
-                                let l18 = *ptr0
-                                    .add(56 + 4 * ::core::mem::size_of::<*const u8>())
+                            let e18 = {
+                                let l16 = *ptr0
+                                    .add(64 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<i64>();
-                                let l19 = *ptr0
-                                    .add(64 + 4 * ::core::mem::size_of::<*const u8>())
+                                let l17 = *ptr0
+                                    .add(72 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<i64>();
-                                (l18 as u64, l19 as u64)
+                                (l16 as u64, l17 as u64)
                             };
-                            V20::V6(e20)
+                            V18::V6(e18)
                         }
                     };
+                    let l19 = i32::from(
+                        *ptr0
+                            .add(80 + 2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<u16>(),
+                    );
+                    let l20 = i32::from(
+                        *ptr0
+                            .add(88 + 2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<u8>(),
+                    );
                     let l21 = i32::from(
                         *ptr0
-                            .add(72 + 4 * ::core::mem::size_of::<*const u8>())
-                            .cast::<u16>(),
+                            .add(89 + 2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<u8>(),
                     );
                     let l22 = i32::from(
                         *ptr0
-                            .add(80 + 4 * ::core::mem::size_of::<*const u8>())
+                            .add(88 + 3 * ::core::mem::size_of::<*const u8>())
                             .cast::<u8>(),
                     );
-                    let l23 = i32::from(
-                        *ptr0
-                            .add(81 + 4 * ::core::mem::size_of::<*const u8>())
-                            .cast::<u8>(),
-                    );
-                    let l24 = i32::from(
-                        *ptr0
-                            .add(80 + 5 * ::core::mem::size_of::<*const u8>())
-                            .cast::<u8>(),
-                    );
-                    let result38 = Whole {
+                    let result36 = Whole {
                         snapshot: super::super::super::switchhook::script::types::Snapshot {
-                            message: <_ as From<
+                            bytes: <_ as From<
                                 _rt::Vec<_>,
                             >>::from(_rt::Vec::from_raw_parts(l2.cast(), len4, len4)),
-                            fields: <_ as From<
-                                _rt::Vec<_>,
-                            >>::from(_rt::Vec::from_raw_parts(l5.cast(), len7, len7)),
+                            length: l5 as u32,
                             source: super::super::super::switchhook::script::types::Endpoint {
                                 transport: super::super::super::switchhook::script::types::Transport::_lift(
-                                    l8 as u8,
+                                    l6 as u8,
                                 ),
-                                address: v13,
-                                port: l14 as u16,
+                                address: v11,
+                                port: l12 as u16,
                             },
                             local: super::super::super::switchhook::script::types::Endpoint {
                                 transport: super::super::super::switchhook::script::types::Transport::_lift(
-                                    l15 as u8,
+                                    l13 as u8,
                                 ),
-                                address: v20,
-                                port: l21 as u16,
+                                address: v18,
+                                port: l19 as u16,
                             },
                         },
-                        for_us: _rt::bool_lift(l22 as u8),
-                        in_dialog: _rt::bool_lift(l23 as u8),
-                        problem: match l24 {
+                        for_us: _rt::bool_lift(l20 as u8),
+                        in_dialog: _rt::bool_lift(l21 as u8),
+                        problem: match l22 {
                             0 => None,
                             1 => {
                                 let e = {
-                                    let l25 = i32::from(
+                                    let l23 = i32::from(
                                         *ptr0
-                                            .add(80 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .add(88 + 4 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u16>(),
                                     );
-                                    let l26 = *ptr0
-                                        .add(80 + 7 * ::core::mem::size_of::<*const u8>())
+                                    let l24 = *ptr0
+                                        .add(88 + 5 * ::core::mem::size_of::<*const u8>())
                                         .cast::<*mut u8>();
-                                    let l27 = *ptr0
-                                        .add(80 + 8 * ::core::mem::size_of::<*const u8>())
+                                    let l25 = *ptr0
+                                        .add(88 + 6 * ::core::mem::size_of::<*const u8>())
                                         .cast::<usize>();
-                                    let len28 = l27;
-                                    let bytes28 = _rt::Vec::from_raw_parts(
-                                        l26.cast(),
-                                        len28,
-                                        len28,
+                                    let len26 = l25;
+                                    let bytes26 = _rt::Vec::from_raw_parts(
+                                        l24.cast(),
+                                        len26,
+                                        len26,
                                     );
-                                    let l29 = *ptr0
-                                        .add(80 + 9 * ::core::mem::size_of::<*const u8>())
+                                    let l27 = *ptr0
+                                        .add(88 + 7 * ::core::mem::size_of::<*const u8>())
                                         .cast::<*mut u8>();
-                                    let l30 = *ptr0
-                                        .add(80 + 10 * ::core::mem::size_of::<*const u8>())
+                                    let l28 = *ptr0
+                                        .add(88 + 8 * ::core::mem::size_of::<*const u8>())
                                         .cast::<usize>();
-                                    let base37 = l29;
-                                    let len37 = l30;
-                                    let mut result37 = _rt::Vec::with_capacity(len37);
-                                    for i in 0..len37 {
-                                        let base = base37
+                                    let base35 = l27;
+                                    let len35 = l28;
+                                    let mut result35 = _rt::Vec::with_capacity(len35);
+                                    for i in 0..len35 {
+                                        let base = base35
                                             .add(i * (4 * ::core::mem::size_of::<*const u8>()));
-                                        let e37 = {
-                                            let l31 = *base.add(0).cast::<*mut u8>();
-                                            let l32 = *base
+                                        let e35 = {
+                                            let l29 = *base.add(0).cast::<*mut u8>();
+                                            let l30 = *base
                                                 .add(::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len33 = l32;
-                                            let bytes33 = _rt::Vec::from_raw_parts(
-                                                l31.cast(),
-                                                len33,
-                                                len33,
+                                            let len31 = l30;
+                                            let bytes31 = _rt::Vec::from_raw_parts(
+                                                l29.cast(),
+                                                len31,
+                                                len31,
                                             );
-                                            let l34 = *base
+                                            let l32 = *base
                                                 .add(2 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<*mut u8>();
-                                            let l35 = *base
+                                            let l33 = *base
                                                 .add(3 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<usize>();
-                                            let len36 = l35;
-                                            let bytes36 = _rt::Vec::from_raw_parts(
-                                                l34.cast(),
-                                                len36,
-                                                len36,
+                                            let len34 = l33;
+                                            let bytes34 = _rt::Vec::from_raw_parts(
+                                                l32.cast(),
+                                                len34,
+                                                len34,
                                             );
                                             super::super::super::switchhook::script::types::Header {
-                                                name: _rt::string_lift(bytes33),
-                                                value: _rt::string_lift(bytes36),
+                                                name: _rt::string_lift(bytes31),
+                                                value: _rt::string_lift(bytes34),
                                             }
                                         };
-                                        result37.push(e37);
+                                        result35.push(e35);
                                     }
                                     _rt::cabi_dealloc(
-                                        base37,
-                                        len37 * (4 * ::core::mem::size_of::<*const u8>()),
+                                        base35,
+                                        len35 * (4 * ::core::mem::size_of::<*const u8>()),
                                         ::core::mem::size_of::<*const u8>(),
                                     );
                                     Problem {
-                                        status: l25 as u16,
-                                        reason: _rt::string_lift(bytes28),
-                                        headers: result37,
+                                        status: l23 as u16,
+                                        reason: _rt::string_lift(bytes26),
+                                        headers: result35,
                                     }
                                 };
                                 Some(e)
@@ -1427,7 +1424,7 @@ pub mod switchhook {
                             _ => _rt::invalid_enum_discriminant(),
                         },
                     };
-                    result38
+                    result36
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
@@ -2090,11 +2087,11 @@ pub mod switchhook {
                     struct RetArea(
                         [::core::mem::MaybeUninit<
                             u8,
-                        >; 88 + 4 * ::core::mem::size_of::<*const u8>()],
+                        >; 96 + 2 * ::core::mem::size_of::<*const u8>()],
                     );
                     let mut ret_area = RetArea(
-                        [::core::mem::MaybeUninit::uninit(); 88
-                            + 4 * ::core::mem::size_of::<*const u8>()],
+                        [::core::mem::MaybeUninit::uninit(); 96
+                            + 2 * ::core::mem::size_of::<*const u8>()],
                     );
                     let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
                     #[cfg(target_arch = "wasm32")]
@@ -2109,7 +2106,7 @@ pub mod switchhook {
                     }
                     wit_import1(ptr0);
                     let l2 = i32::from(*ptr0.add(0).cast::<u8>());
-                    let result27 = match l2 {
+                    let result25 = match l2 {
                         0 => {
                             let e = {
                                 let l3 = *ptr0.add(8).cast::<*mut u8>();
@@ -2119,111 +2116,105 @@ pub mod switchhook {
                                 let len5 = l4;
                                 let l6 = *ptr0
                                     .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l7 = *ptr0
-                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let len8 = l7;
-                                let l9 = i32::from(
+                                    .cast::<i32>();
+                                let l7 = i32::from(
                                     *ptr0
-                                        .add(8 + 4 * ::core::mem::size_of::<*const u8>())
+                                        .add(16 + 2 * ::core::mem::size_of::<*const u8>())
                                         .cast::<u8>(),
                                 );
-                                let l10 = i32::from(
+                                let l8 = i32::from(
                                     *ptr0
-                                        .add(16 + 4 * ::core::mem::size_of::<*const u8>())
+                                        .add(24 + 2 * ::core::mem::size_of::<*const u8>())
                                         .cast::<u8>(),
                                 );
-                                use super::super::super::switchhook::script::types::IpAddress as V14;
-                                let v14 = match l10 {
+                                use super::super::super::switchhook::script::types::IpAddress as V12;
+                                let v12 = match l8 {
                                     0 => {
-                                        let e14 = {
-                                            let l11 = *ptr0
-                                                .add(24 + 4 * ::core::mem::size_of::<*const u8>())
+                                        let e12 = {
+                                            let l9 = *ptr0
+                                                .add(32 + 2 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<i32>();
-                                            l11 as u32
+                                            l9 as u32
                                         };
-                                        V14::V4(e14)
+                                        V12::V4(e12)
                                     }
                                     n => {
                                         debug_assert_eq!(n, 1, "invalid enum discriminant");
-                                        let e14 = {
-                                            let l12 = *ptr0
-                                                .add(24 + 4 * ::core::mem::size_of::<*const u8>())
+                                        let e12 = {
+                                            let l10 = *ptr0
+                                                .add(32 + 2 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<i64>();
-                                            let l13 = *ptr0
-                                                .add(32 + 4 * ::core::mem::size_of::<*const u8>())
+                                            let l11 = *ptr0
+                                                .add(40 + 2 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<i64>();
-                                            (l12 as u64, l13 as u64)
+                                            (l10 as u64, l11 as u64)
                                         };
-                                        V14::V6(e14)
+                                        V12::V6(e12)
                                     }
                                 };
-                                let l15 = i32::from(
+                                let l13 = i32::from(
                                     *ptr0
-                                        .add(40 + 4 * ::core::mem::size_of::<*const u8>())
+                                        .add(48 + 2 * ::core::mem::size_of::<*const u8>())
                                         .cast::<u16>(),
                                 );
-                                let l16 = i32::from(
+                                let l14 = i32::from(
                                     *ptr0
-                                        .add(48 + 4 * ::core::mem::size_of::<*const u8>())
+                                        .add(56 + 2 * ::core::mem::size_of::<*const u8>())
                                         .cast::<u8>(),
                                 );
-                                let l17 = i32::from(
+                                let l15 = i32::from(
                                     *ptr0
-                                        .add(56 + 4 * ::core::mem::size_of::<*const u8>())
+                                        .add(64 + 2 * ::core::mem::size_of::<*const u8>())
                                         .cast::<u8>(),
                                 );
-                                use super::super::super::switchhook::script::types::IpAddress as V21;
-                                let v21 = match l17 {
+                                use super::super::super::switchhook::script::types::IpAddress as V19;
+                                let v19 = match l15 {
                                     0 => {
-                                        let e21 = {
-                                            let l18 = *ptr0
-                                                .add(64 + 4 * ::core::mem::size_of::<*const u8>())
+                                        let e19 = {
+                                            let l16 = *ptr0
+                                                .add(72 + 2 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<i32>();
-                                            l18 as u32
+                                            l16 as u32
                                         };
-                                        V21::V4(e21)
+                                        V19::V4(e19)
                                     }
                                     n => {
                                         debug_assert_eq!(n, 1, "invalid enum discriminant");
-                                        let e21 = {
-                                            let l19 = *ptr0
-                                                .add(64 + 4 * ::core::mem::size_of::<*const u8>())
+                                        let e19 = {
+                                            let l17 = *ptr0
+                                                .add(72 + 2 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<i64>();
-                                            let l20 = *ptr0
-                                                .add(72 + 4 * ::core::mem::size_of::<*const u8>())
+                                            let l18 = *ptr0
+                                                .add(80 + 2 * ::core::mem::size_of::<*const u8>())
                                                 .cast::<i64>();
-                                            (l19 as u64, l20 as u64)
+                                            (l17 as u64, l18 as u64)
                                         };
-                                        V21::V6(e21)
+                                        V19::V6(e19)
                                     }
                                 };
-                                let l22 = i32::from(
+                                let l20 = i32::from(
                                     *ptr0
-                                        .add(80 + 4 * ::core::mem::size_of::<*const u8>())
+                                        .add(88 + 2 * ::core::mem::size_of::<*const u8>())
                                         .cast::<u16>(),
                                 );
                                 super::super::super::switchhook::script::types::Snapshot {
-                                    message: <_ as From<
+                                    bytes: <_ as From<
                                         _rt::Vec<_>,
                                     >>::from(_rt::Vec::from_raw_parts(l3.cast(), len5, len5)),
-                                    fields: <_ as From<
-                                        _rt::Vec<_>,
-                                    >>::from(_rt::Vec::from_raw_parts(l6.cast(), len8, len8)),
+                                    length: l6 as u32,
                                     source: super::super::super::switchhook::script::types::Endpoint {
                                         transport: super::super::super::switchhook::script::types::Transport::_lift(
-                                            l9 as u8,
+                                            l7 as u8,
                                         ),
-                                        address: v14,
-                                        port: l15 as u16,
+                                        address: v12,
+                                        port: l13 as u16,
                                     },
                                     local: super::super::super::switchhook::script::types::Endpoint {
                                         transport: super::super::super::switchhook::script::types::Transport::_lift(
-                                            l16 as u8,
+                                            l14 as u8,
                                         ),
-                                        address: v21,
-                                        port: l22 as u16,
+                                        address: v19,
+                                        port: l20 as u16,
                                     },
                                 }
                             };
@@ -2231,31 +2222,31 @@ pub mod switchhook {
                         }
                         1 => {
                             let e = {
-                                let l23 = i32::from(*ptr0.add(8).cast::<u8>());
-                                let l24 = *ptr0
+                                let l21 = i32::from(*ptr0.add(8).cast::<u8>());
+                                let l22 = *ptr0
                                     .add(8 + 1 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
-                                let l25 = *ptr0
+                                let l23 = *ptr0
                                     .add(8 + 2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                let len26 = l25;
-                                let bytes26 = _rt::Vec::from_raw_parts(
-                                    l24.cast(),
-                                    len26,
-                                    len26,
+                                let len24 = l23;
+                                let bytes24 = _rt::Vec::from_raw_parts(
+                                    l22.cast(),
+                                    len24,
+                                    len24,
                                 );
                                 super::super::super::switchhook::script::types::Error {
                                     code: super::super::super::switchhook::script::types::ErrorCode::_lift(
-                                        l23 as u8,
+                                        l21 as u8,
                                     ),
-                                    message: _rt::string_lift(bytes26),
+                                    message: _rt::string_lift(bytes24),
                                 }
                             };
                             Err(e)
                         }
                         _ => _rt::invalid_enum_discriminant(),
                     };
-                    result27
+                    result25
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
@@ -13941,68 +13932,68 @@ macro_rules! __export_script_impl {
         (link_section =
         "component-type:wit-bindgen:0.61.1:switchhook:script@0.1.0:script:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 7910] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 7905] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe9<\x01A\x02\x01AE\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe4<\x01A\x02\x01AE\x01\
 B\x06\x01m\x05\x05error\x04warn\x04info\x05debug\x05trace\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05leve\
 l\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x1bswitchhook:script/log@0.1.0\x05\0\x01\
-B\x17\x01m\x05\x03udp\x03tcp\x03tls\x02ws\x03wss\x04\0\x09transport\x03\0\0\x01o\
+B\x16\x01m\x05\x03udp\x03tcp\x03tls\x02ws\x03wss\x04\0\x09transport\x03\0\0\x01o\
 \x02ww\x01q\x02\x02v4\x01y\0\x02v6\x01\x02\0\x04\0\x0aip-address\x03\0\x03\x01r\x03\
 \x09transport\x01\x07address\x04\x04port{\x04\0\x08endpoint\x03\0\x05\x01r\x02\x04\
 names\x05values\x04\0\x06header\x03\0\x07\x01p}\x01r\x02\x0ccontent-types\x07con\
 tent\x09\x04\0\x04body\x03\0\x0a\x01q\x07\x07set-uri\x01s\0\x0aset-header\x01\x08\
 \0\x0dappend-header\x01\x08\0\x0eprepend-header\x01\x08\0\x0dremove-header\x01s\0\
-\x08set-body\x01\x0b\0\x0bremove-body\0\0\x04\0\x04edit\x03\0\x0c\x01py\x01r\x04\
-\x07message\x09\x06fields\x0e\x06source\x06\x05local\x06\x04\0\x08snapshot\x03\0\
-\x0f\x01m\x02\x04done\x04drop\x04\0\x07outcome\x03\0\x11\x01m\x05\x07invalid\x08\
-not-here\x05limit\x09not-found\x0bunavailable\x04\0\x0aerror-code\x03\0\x13\x01r\
-\x02\x04code\x14\x07messages\x04\0\x05error\x03\0\x15\x03\0\x1dswitchhook:script\
-/types@0.1.0\x05\x01\x02\x03\0\x01\x05error\x01B\x13\x02\x03\x02\x01\x02\x04\0\x05\
-error\x03\0\0\x01p}\x01q\x07\x04null\0\0\x07boolean\x01\x7f\0\x07integer\x01x\0\x05\
-float\x01u\0\x04text\x01s\0\x05bytes\x01\x02\0\x06nested\0\0\x04\0\x05value\x03\0\
-\x03\x01k\x04\x01@\x01\x04paths\0\x05\x04\0\x03get\x01\x06\x01j\0\x01\x01\x01@\x02\
-\x04paths\x05value\x04\0\x07\x04\0\x03set\x01\x08\x04\0\x04push\x01\x08\x04\0\x06\
-append\x01\x08\x01@\x01\x04paths\0y\x04\0\x05count\x01\x09\x04\0\x06remove\x01\x09\
-\x01ps\x01@\x01\x04paths\0\x0a\x04\0\x05names\x01\x0b\x03\0\x1cswitchhook:script\
-/vars@0.1.0\x05\x03\x02\x03\0\x01\x08snapshot\x02\x03\0\x01\x04edit\x02\x03\0\x01\
-\x06header\x01B&\x02\x03\x02\x01\x04\x04\0\x08snapshot\x03\0\0\x02\x03\x02\x01\x05\
-\x04\0\x04edit\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x04\x02\x03\x02\
-\x01\x06\x04\0\x0cheader-field\x03\0\x06\x01p\x07\x01r\x03\x06status{\x06reasons\
-\x07headers\x08\x04\0\x07problem\x03\0\x09\x01k\x0a\x01r\x04\x08snapshot\x01\x06\
-for-us\x7f\x09in-dialog\x7f\x07problem\x0b\x04\0\x05whole\x03\0\x0c\x01@\0\0\x0d\
-\x04\0\x04read\x01\x0e\x01p\x03\x01j\0\x01\x05\x01@\x01\x05edits\x0f\0\x10\x04\0\
-\x05apply\x01\x11\x01@\0\0s\x04\0\x06method\x01\x12\x04\0\x03uri\x01\x12\x01@\0\0\
-\x7f\x04\0\x09is-for-us\x01\x13\x01@\x01\x03uris\0\x10\x04\0\x07set-uri\x01\x14\x01\
-ks\x01@\x01\x04names\0\x15\x04\0\x06header\x01\x16\x01ps\x01@\x01\x04names\0\x17\
-\x04\0\x07headers\x01\x18\x01p}\x01@\0\0\x19\x04\0\x04body\x01\x1a\x01@\0\0\x0b\x04\
-\0\x05check\x01\x1b\x03\0\x1fswitchhook:script/request@0.1.0\x05\x07\x01B\x1d\x02\
-\x03\x02\x01\x04\x04\0\x08snapshot\x03\0\0\x02\x03\x02\x01\x05\x04\0\x04edit\x03\
-\0\x02\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x04\x01j\x01\x01\x01\x05\x01@\0\0\
-\x06\x04\0\x04read\x01\x07\x01p\x03\x01j\0\x01\x05\x01@\x01\x05edits\x08\0\x09\x04\
-\0\x05apply\x01\x0a\x01k{\x01@\0\0\x0b\x04\0\x06status\x01\x0c\x01ks\x01@\0\0\x0d\
-\x04\0\x06reason\x01\x0e\x01@\x02\x06status{\x06reasons\0\x09\x04\0\x0aset-statu\
-s\x01\x0f\x01@\x01\x04names\0\x0d\x04\0\x06header\x01\x10\x01ps\x01@\x01\x04name\
-s\0\x11\x04\0\x07headers\x01\x12\x01p}\x01@\0\0\x13\x04\0\x04body\x01\x14\x03\0\x1d\
-switchhook:script/reply@0.1.0\x05\x08\x02\x03\0\x01\x08endpoint\x01B\x14\x02\x03\
-\x02\x01\x09\x04\0\x08endpoint\x03\0\0\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x02\
-\x01@\0\0\x01\x04\0\x06source\x01\x04\x04\0\x05local\x01\x04\x01@\0\x01\0\x04\0\x0b\
-force-rport\x01\x05\x01@\x01\x03uris\0\x7f\x04\0\x09is-myself\x01\x06\x01ks\x01j\
-\0\x01\x03\x01@\x01\x03uri\x07\0\x08\x04\0\x0cset-next-hop\x01\x09\x01@\0\0\x07\x04\
-\0\x08next-hop\x01\x0a\x01k\x01\x01@\0\0\x0b\x04\0\x0bdestination\x01\x0c\x03\0!\
-switchhook:script/transport@0.1.0\x05\x0a\x02\x03\0\x01\x04body\x01B0\x02\x03\x02\
-\x01\x06\x04\0\x06header\x03\0\0\x02\x03\x02\x01\x0b\x04\0\x04body\x03\0\x02\x02\
-\x03\x02\x01\x02\x04\0\x05error\x03\0\x04\x01ks\x01ps\x01kw\x01r\x05\x03uris\x08\
-next-hop\x06\x04path\x07\x01q{\x0aconnection\x08\x04\0\x06target\x03\0\x09\x01m\x02\
-\x08parallel\x06serial\x04\0\x05order\x03\0\x0b\x01j\0\x01\x05\x01@\0\0\x0d\x04\0\
-\x05relay\x01\x0e\x01p\x0a\x01@\x02\x07targets\x0f\x05order\x0c\0\x0d\x04\0\x04f\
-ork\x01\x10\x04\0\x07forward\x01\x0e\x01@\x01\x02to\x07\0\x0d\x04\0\x09replicate\
-\x01\x11\x01@\x01\x06target\x0a\0\x0d\x04\0\x0aadd-target\x01\x12\x01@\0\0\x0f\x04\
-\0\x07targets\x01\x13\x01@\0\x01\0\x04\0\x0dclear-targets\x01\x14\x01p\x01\x01k\x03\
-\x01@\x04\x06status{\x06reasons\x07headers\x15\x04body\x16\0\x0d\x04\0\x05reply\x01\
-\x17\x01@\x01\x05routes\0\x0d\x04\0\x0aon-failure\x01\x18\x04\0\x08on-reply\x01\x18\
-\x04\0\x09on-branch\x01\x18\x01@\x02\x09any-replyy\x0bfinal-replyy\0\x0d\x04\0\x0c\
-set-timeouts\x01\x19\x04\0\x06cancel\x01\x0e\x01k{\x01@\0\0\x1a\x04\0\x06status\x01\
+\x08set-body\x01\x0b\0\x0bremove-body\0\0\x04\0\x04edit\x03\0\x0c\x01r\x04\x05by\
+tes\x09\x06lengthy\x06source\x06\x05local\x06\x04\0\x08snapshot\x03\0\x0e\x01m\x02\
+\x04done\x04drop\x04\0\x07outcome\x03\0\x10\x01m\x05\x07invalid\x08not-here\x05l\
+imit\x09not-found\x0bunavailable\x04\0\x0aerror-code\x03\0\x12\x01r\x02\x04code\x13\
+\x07messages\x04\0\x05error\x03\0\x14\x03\0\x1dswitchhook:script/types@0.1.0\x05\
+\x01\x02\x03\0\x01\x05error\x01B\x13\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01\
+p}\x01q\x07\x04null\0\0\x07boolean\x01\x7f\0\x07integer\x01x\0\x05float\x01u\0\x04\
+text\x01s\0\x05bytes\x01\x02\0\x06nested\0\0\x04\0\x05value\x03\0\x03\x01k\x04\x01\
+@\x01\x04paths\0\x05\x04\0\x03get\x01\x06\x01j\0\x01\x01\x01@\x02\x04paths\x05va\
+lue\x04\0\x07\x04\0\x03set\x01\x08\x04\0\x04push\x01\x08\x04\0\x06append\x01\x08\
+\x01@\x01\x04paths\0y\x04\0\x05count\x01\x09\x04\0\x06remove\x01\x09\x01ps\x01@\x01\
+\x04paths\0\x0a\x04\0\x05names\x01\x0b\x03\0\x1cswitchhook:script/vars@0.1.0\x05\
+\x03\x02\x03\0\x01\x08snapshot\x02\x03\0\x01\x04edit\x02\x03\0\x01\x06header\x01\
+B&\x02\x03\x02\x01\x04\x04\0\x08snapshot\x03\0\0\x02\x03\x02\x01\x05\x04\0\x04ed\
+it\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x04\x02\x03\x02\x01\x06\x04\
+\0\x0cheader-field\x03\0\x06\x01p\x07\x01r\x03\x06status{\x06reasons\x07headers\x08\
+\x04\0\x07problem\x03\0\x09\x01k\x0a\x01r\x04\x08snapshot\x01\x06for-us\x7f\x09i\
+n-dialog\x7f\x07problem\x0b\x04\0\x05whole\x03\0\x0c\x01@\0\0\x0d\x04\0\x04read\x01\
+\x0e\x01p\x03\x01j\0\x01\x05\x01@\x01\x05edits\x0f\0\x10\x04\0\x05apply\x01\x11\x01\
+@\0\0s\x04\0\x06method\x01\x12\x04\0\x03uri\x01\x12\x01@\0\0\x7f\x04\0\x09is-for\
+-us\x01\x13\x01@\x01\x03uris\0\x10\x04\0\x07set-uri\x01\x14\x01ks\x01@\x01\x04na\
+mes\0\x15\x04\0\x06header\x01\x16\x01ps\x01@\x01\x04names\0\x17\x04\0\x07headers\
+\x01\x18\x01p}\x01@\0\0\x19\x04\0\x04body\x01\x1a\x01@\0\0\x0b\x04\0\x05check\x01\
+\x1b\x03\0\x1fswitchhook:script/request@0.1.0\x05\x07\x01B\x1d\x02\x03\x02\x01\x04\
+\x04\0\x08snapshot\x03\0\0\x02\x03\x02\x01\x05\x04\0\x04edit\x03\0\x02\x02\x03\x02\
+\x01\x02\x04\0\x05error\x03\0\x04\x01j\x01\x01\x01\x05\x01@\0\0\x06\x04\0\x04rea\
+d\x01\x07\x01p\x03\x01j\0\x01\x05\x01@\x01\x05edits\x08\0\x09\x04\0\x05apply\x01\
+\x0a\x01k{\x01@\0\0\x0b\x04\0\x06status\x01\x0c\x01ks\x01@\0\0\x0d\x04\0\x06reas\
+on\x01\x0e\x01@\x02\x06status{\x06reasons\0\x09\x04\0\x0aset-status\x01\x0f\x01@\
+\x01\x04names\0\x0d\x04\0\x06header\x01\x10\x01ps\x01@\x01\x04names\0\x11\x04\0\x07\
+headers\x01\x12\x01p}\x01@\0\0\x13\x04\0\x04body\x01\x14\x03\0\x1dswitchhook:scr\
+ipt/reply@0.1.0\x05\x08\x02\x03\0\x01\x08endpoint\x01B\x14\x02\x03\x02\x01\x09\x04\
+\0\x08endpoint\x03\0\0\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x02\x01@\0\0\x01\
+\x04\0\x06source\x01\x04\x04\0\x05local\x01\x04\x01@\0\x01\0\x04\0\x0bforce-rpor\
+t\x01\x05\x01@\x01\x03uris\0\x7f\x04\0\x09is-myself\x01\x06\x01ks\x01j\0\x01\x03\
+\x01@\x01\x03uri\x07\0\x08\x04\0\x0cset-next-hop\x01\x09\x01@\0\0\x07\x04\0\x08n\
+ext-hop\x01\x0a\x01k\x01\x01@\0\0\x0b\x04\0\x0bdestination\x01\x0c\x03\0!switchh\
+ook:script/transport@0.1.0\x05\x0a\x02\x03\0\x01\x04body\x01B0\x02\x03\x02\x01\x06\
+\x04\0\x06header\x03\0\0\x02\x03\x02\x01\x0b\x04\0\x04body\x03\0\x02\x02\x03\x02\
+\x01\x02\x04\0\x05error\x03\0\x04\x01ks\x01ps\x01kw\x01r\x05\x03uris\x08next-hop\
+\x06\x04path\x07\x01q{\x0aconnection\x08\x04\0\x06target\x03\0\x09\x01m\x02\x08p\
+arallel\x06serial\x04\0\x05order\x03\0\x0b\x01j\0\x01\x05\x01@\0\0\x0d\x04\0\x05\
+relay\x01\x0e\x01p\x0a\x01@\x02\x07targets\x0f\x05order\x0c\0\x0d\x04\0\x04fork\x01\
+\x10\x04\0\x07forward\x01\x0e\x01@\x01\x02to\x07\0\x0d\x04\0\x09replicate\x01\x11\
+\x01@\x01\x06target\x0a\0\x0d\x04\0\x0aadd-target\x01\x12\x01@\0\0\x0f\x04\0\x07\
+targets\x01\x13\x01@\0\x01\0\x04\0\x0dclear-targets\x01\x14\x01p\x01\x01k\x03\x01\
+@\x04\x06status{\x06reasons\x07headers\x15\x04body\x16\0\x0d\x04\0\x05reply\x01\x17\
+\x01@\x01\x05routes\0\x0d\x04\0\x0aon-failure\x01\x18\x04\0\x08on-reply\x01\x18\x04\
+\0\x09on-branch\x01\x18\x01@\x02\x09any-replyy\x0bfinal-replyy\0\x0d\x04\0\x0cse\
+t-timeouts\x01\x19\x04\0\x06cancel\x01\x0e\x01k{\x01@\0\0\x1a\x04\0\x06status\x01\
 \x1b\x01@\0\0\x7f\x04\0\x0bis-canceled\x01\x1c\x04\0\x09timed-out\x01\x1c\x01ky\x01\
 @\0\0\x1d\x04\0\x06branch\x01\x1e\x03\0\x1aswitchhook:script/tm@0.1.0\x05\x0c\x01\
 B\x0d\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01m\x04\x04none\x05loose\x06st\
@@ -14147,67 +14138,67 @@ pub use __export_script_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 5815] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9a,\x01A\x02\x01A&\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 5810] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x95,\x01A\x02\x01A&\x01\
 B\x06\x01m\x05\x05error\x04warn\x04info\x05debug\x05trace\x04\0\x05level\x03\0\0\
 \x01@\x02\x05level\x01\x07messages\x01\0\x04\0\x05write\x01\x02\x01@\x01\x05leve\
 l\x01\0\x7f\x04\0\x07enabled\x01\x03\x03\0\x1bswitchhook:script/log@0.1.0\x05\0\x01\
-B\x17\x01m\x05\x03udp\x03tcp\x03tls\x02ws\x03wss\x04\0\x09transport\x03\0\0\x01o\
+B\x16\x01m\x05\x03udp\x03tcp\x03tls\x02ws\x03wss\x04\0\x09transport\x03\0\0\x01o\
 \x02ww\x01q\x02\x02v4\x01y\0\x02v6\x01\x02\0\x04\0\x0aip-address\x03\0\x03\x01r\x03\
 \x09transport\x01\x07address\x04\x04port{\x04\0\x08endpoint\x03\0\x05\x01r\x02\x04\
 names\x05values\x04\0\x06header\x03\0\x07\x01p}\x01r\x02\x0ccontent-types\x07con\
 tent\x09\x04\0\x04body\x03\0\x0a\x01q\x07\x07set-uri\x01s\0\x0aset-header\x01\x08\
 \0\x0dappend-header\x01\x08\0\x0eprepend-header\x01\x08\0\x0dremove-header\x01s\0\
-\x08set-body\x01\x0b\0\x0bremove-body\0\0\x04\0\x04edit\x03\0\x0c\x01py\x01r\x04\
-\x07message\x09\x06fields\x0e\x06source\x06\x05local\x06\x04\0\x08snapshot\x03\0\
-\x0f\x01m\x02\x04done\x04drop\x04\0\x07outcome\x03\0\x11\x01m\x05\x07invalid\x08\
-not-here\x05limit\x09not-found\x0bunavailable\x04\0\x0aerror-code\x03\0\x13\x01r\
-\x02\x04code\x14\x07messages\x04\0\x05error\x03\0\x15\x03\0\x1dswitchhook:script\
-/types@0.1.0\x05\x01\x02\x03\0\x01\x05error\x01B\x13\x02\x03\x02\x01\x02\x04\0\x05\
-error\x03\0\0\x01p}\x01q\x07\x04null\0\0\x07boolean\x01\x7f\0\x07integer\x01x\0\x05\
-float\x01u\0\x04text\x01s\0\x05bytes\x01\x02\0\x06nested\0\0\x04\0\x05value\x03\0\
-\x03\x01k\x04\x01@\x01\x04paths\0\x05\x04\0\x03get\x01\x06\x01j\0\x01\x01\x01@\x02\
-\x04paths\x05value\x04\0\x07\x04\0\x03set\x01\x08\x04\0\x04push\x01\x08\x04\0\x06\
-append\x01\x08\x01@\x01\x04paths\0y\x04\0\x05count\x01\x09\x04\0\x06remove\x01\x09\
-\x01ps\x01@\x01\x04paths\0\x0a\x04\0\x05names\x01\x0b\x03\0\x1cswitchhook:script\
-/vars@0.1.0\x05\x03\x02\x03\0\x01\x08snapshot\x02\x03\0\x01\x04edit\x02\x03\0\x01\
-\x06header\x01B&\x02\x03\x02\x01\x04\x04\0\x08snapshot\x03\0\0\x02\x03\x02\x01\x05\
-\x04\0\x04edit\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x04\x02\x03\x02\
-\x01\x06\x04\0\x0cheader-field\x03\0\x06\x01p\x07\x01r\x03\x06status{\x06reasons\
-\x07headers\x08\x04\0\x07problem\x03\0\x09\x01k\x0a\x01r\x04\x08snapshot\x01\x06\
-for-us\x7f\x09in-dialog\x7f\x07problem\x0b\x04\0\x05whole\x03\0\x0c\x01@\0\0\x0d\
-\x04\0\x04read\x01\x0e\x01p\x03\x01j\0\x01\x05\x01@\x01\x05edits\x0f\0\x10\x04\0\
-\x05apply\x01\x11\x01@\0\0s\x04\0\x06method\x01\x12\x04\0\x03uri\x01\x12\x01@\0\0\
-\x7f\x04\0\x09is-for-us\x01\x13\x01@\x01\x03uris\0\x10\x04\0\x07set-uri\x01\x14\x01\
-ks\x01@\x01\x04names\0\x15\x04\0\x06header\x01\x16\x01ps\x01@\x01\x04names\0\x17\
-\x04\0\x07headers\x01\x18\x01p}\x01@\0\0\x19\x04\0\x04body\x01\x1a\x01@\0\0\x0b\x04\
-\0\x05check\x01\x1b\x03\0\x1fswitchhook:script/request@0.1.0\x05\x07\x01B\x1d\x02\
-\x03\x02\x01\x04\x04\0\x08snapshot\x03\0\0\x02\x03\x02\x01\x05\x04\0\x04edit\x03\
-\0\x02\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x04\x01j\x01\x01\x01\x05\x01@\0\0\
-\x06\x04\0\x04read\x01\x07\x01p\x03\x01j\0\x01\x05\x01@\x01\x05edits\x08\0\x09\x04\
-\0\x05apply\x01\x0a\x01k{\x01@\0\0\x0b\x04\0\x06status\x01\x0c\x01ks\x01@\0\0\x0d\
-\x04\0\x06reason\x01\x0e\x01@\x02\x06status{\x06reasons\0\x09\x04\0\x0aset-statu\
-s\x01\x0f\x01@\x01\x04names\0\x0d\x04\0\x06header\x01\x10\x01ps\x01@\x01\x04name\
-s\0\x11\x04\0\x07headers\x01\x12\x01p}\x01@\0\0\x13\x04\0\x04body\x01\x14\x03\0\x1d\
-switchhook:script/reply@0.1.0\x05\x08\x02\x03\0\x01\x08endpoint\x01B\x14\x02\x03\
-\x02\x01\x09\x04\0\x08endpoint\x03\0\0\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x02\
-\x01@\0\0\x01\x04\0\x06source\x01\x04\x04\0\x05local\x01\x04\x01@\0\x01\0\x04\0\x0b\
-force-rport\x01\x05\x01@\x01\x03uris\0\x7f\x04\0\x09is-myself\x01\x06\x01ks\x01j\
-\0\x01\x03\x01@\x01\x03uri\x07\0\x08\x04\0\x0cset-next-hop\x01\x09\x01@\0\0\x07\x04\
-\0\x08next-hop\x01\x0a\x01k\x01\x01@\0\0\x0b\x04\0\x0bdestination\x01\x0c\x03\0!\
-switchhook:script/transport@0.1.0\x05\x0a\x02\x03\0\x01\x04body\x01B0\x02\x03\x02\
-\x01\x06\x04\0\x06header\x03\0\0\x02\x03\x02\x01\x0b\x04\0\x04body\x03\0\x02\x02\
-\x03\x02\x01\x02\x04\0\x05error\x03\0\x04\x01ks\x01ps\x01kw\x01r\x05\x03uris\x08\
-next-hop\x06\x04path\x07\x01q{\x0aconnection\x08\x04\0\x06target\x03\0\x09\x01m\x02\
-\x08parallel\x06serial\x04\0\x05order\x03\0\x0b\x01j\0\x01\x05\x01@\0\0\x0d\x04\0\
-\x05relay\x01\x0e\x01p\x0a\x01@\x02\x07targets\x0f\x05order\x0c\0\x0d\x04\0\x04f\
-ork\x01\x10\x04\0\x07forward\x01\x0e\x01@\x01\x02to\x07\0\x0d\x04\0\x09replicate\
-\x01\x11\x01@\x01\x06target\x0a\0\x0d\x04\0\x0aadd-target\x01\x12\x01@\0\0\x0f\x04\
-\0\x07targets\x01\x13\x01@\0\x01\0\x04\0\x0dclear-targets\x01\x14\x01p\x01\x01k\x03\
-\x01@\x04\x06status{\x06reasons\x07headers\x15\x04body\x16\0\x0d\x04\0\x05reply\x01\
-\x17\x01@\x01\x05routes\0\x0d\x04\0\x0aon-failure\x01\x18\x04\0\x08on-reply\x01\x18\
-\x04\0\x09on-branch\x01\x18\x01@\x02\x09any-replyy\x0bfinal-replyy\0\x0d\x04\0\x0c\
-set-timeouts\x01\x19\x04\0\x06cancel\x01\x0e\x01k{\x01@\0\0\x1a\x04\0\x06status\x01\
+\x08set-body\x01\x0b\0\x0bremove-body\0\0\x04\0\x04edit\x03\0\x0c\x01r\x04\x05by\
+tes\x09\x06lengthy\x06source\x06\x05local\x06\x04\0\x08snapshot\x03\0\x0e\x01m\x02\
+\x04done\x04drop\x04\0\x07outcome\x03\0\x10\x01m\x05\x07invalid\x08not-here\x05l\
+imit\x09not-found\x0bunavailable\x04\0\x0aerror-code\x03\0\x12\x01r\x02\x04code\x13\
+\x07messages\x04\0\x05error\x03\0\x14\x03\0\x1dswitchhook:script/types@0.1.0\x05\
+\x01\x02\x03\0\x01\x05error\x01B\x13\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01\
+p}\x01q\x07\x04null\0\0\x07boolean\x01\x7f\0\x07integer\x01x\0\x05float\x01u\0\x04\
+text\x01s\0\x05bytes\x01\x02\0\x06nested\0\0\x04\0\x05value\x03\0\x03\x01k\x04\x01\
+@\x01\x04paths\0\x05\x04\0\x03get\x01\x06\x01j\0\x01\x01\x01@\x02\x04paths\x05va\
+lue\x04\0\x07\x04\0\x03set\x01\x08\x04\0\x04push\x01\x08\x04\0\x06append\x01\x08\
+\x01@\x01\x04paths\0y\x04\0\x05count\x01\x09\x04\0\x06remove\x01\x09\x01ps\x01@\x01\
+\x04paths\0\x0a\x04\0\x05names\x01\x0b\x03\0\x1cswitchhook:script/vars@0.1.0\x05\
+\x03\x02\x03\0\x01\x08snapshot\x02\x03\0\x01\x04edit\x02\x03\0\x01\x06header\x01\
+B&\x02\x03\x02\x01\x04\x04\0\x08snapshot\x03\0\0\x02\x03\x02\x01\x05\x04\0\x04ed\
+it\x03\0\x02\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x04\x02\x03\x02\x01\x06\x04\
+\0\x0cheader-field\x03\0\x06\x01p\x07\x01r\x03\x06status{\x06reasons\x07headers\x08\
+\x04\0\x07problem\x03\0\x09\x01k\x0a\x01r\x04\x08snapshot\x01\x06for-us\x7f\x09i\
+n-dialog\x7f\x07problem\x0b\x04\0\x05whole\x03\0\x0c\x01@\0\0\x0d\x04\0\x04read\x01\
+\x0e\x01p\x03\x01j\0\x01\x05\x01@\x01\x05edits\x0f\0\x10\x04\0\x05apply\x01\x11\x01\
+@\0\0s\x04\0\x06method\x01\x12\x04\0\x03uri\x01\x12\x01@\0\0\x7f\x04\0\x09is-for\
+-us\x01\x13\x01@\x01\x03uris\0\x10\x04\0\x07set-uri\x01\x14\x01ks\x01@\x01\x04na\
+mes\0\x15\x04\0\x06header\x01\x16\x01ps\x01@\x01\x04names\0\x17\x04\0\x07headers\
+\x01\x18\x01p}\x01@\0\0\x19\x04\0\x04body\x01\x1a\x01@\0\0\x0b\x04\0\x05check\x01\
+\x1b\x03\0\x1fswitchhook:script/request@0.1.0\x05\x07\x01B\x1d\x02\x03\x02\x01\x04\
+\x04\0\x08snapshot\x03\0\0\x02\x03\x02\x01\x05\x04\0\x04edit\x03\0\x02\x02\x03\x02\
+\x01\x02\x04\0\x05error\x03\0\x04\x01j\x01\x01\x01\x05\x01@\0\0\x06\x04\0\x04rea\
+d\x01\x07\x01p\x03\x01j\0\x01\x05\x01@\x01\x05edits\x08\0\x09\x04\0\x05apply\x01\
+\x0a\x01k{\x01@\0\0\x0b\x04\0\x06status\x01\x0c\x01ks\x01@\0\0\x0d\x04\0\x06reas\
+on\x01\x0e\x01@\x02\x06status{\x06reasons\0\x09\x04\0\x0aset-status\x01\x0f\x01@\
+\x01\x04names\0\x0d\x04\0\x06header\x01\x10\x01ps\x01@\x01\x04names\0\x11\x04\0\x07\
+headers\x01\x12\x01p}\x01@\0\0\x13\x04\0\x04body\x01\x14\x03\0\x1dswitchhook:scr\
+ipt/reply@0.1.0\x05\x08\x02\x03\0\x01\x08endpoint\x01B\x14\x02\x03\x02\x01\x09\x04\
+\0\x08endpoint\x03\0\0\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\x02\x01@\0\0\x01\
+\x04\0\x06source\x01\x04\x04\0\x05local\x01\x04\x01@\0\x01\0\x04\0\x0bforce-rpor\
+t\x01\x05\x01@\x01\x03uris\0\x7f\x04\0\x09is-myself\x01\x06\x01ks\x01j\0\x01\x03\
+\x01@\x01\x03uri\x07\0\x08\x04\0\x0cset-next-hop\x01\x09\x01@\0\0\x07\x04\0\x08n\
+ext-hop\x01\x0a\x01k\x01\x01@\0\0\x0b\x04\0\x0bdestination\x01\x0c\x03\0!switchh\
+ook:script/transport@0.1.0\x05\x0a\x02\x03\0\x01\x04body\x01B0\x02\x03\x02\x01\x06\
+\x04\0\x06header\x03\0\0\x02\x03\x02\x01\x0b\x04\0\x04body\x03\0\x02\x02\x03\x02\
+\x01\x02\x04\0\x05error\x03\0\x04\x01ks\x01ps\x01kw\x01r\x05\x03uris\x08next-hop\
+\x06\x04path\x07\x01q{\x0aconnection\x08\x04\0\x06target\x03\0\x09\x01m\x02\x08p\
+arallel\x06serial\x04\0\x05order\x03\0\x0b\x01j\0\x01\x05\x01@\0\0\x0d\x04\0\x05\
+relay\x01\x0e\x01p\x0a\x01@\x02\x07targets\x0f\x05order\x0c\0\x0d\x04\0\x04fork\x01\
+\x10\x04\0\x07forward\x01\x0e\x01@\x01\x02to\x07\0\x0d\x04\0\x09replicate\x01\x11\
+\x01@\x01\x06target\x0a\0\x0d\x04\0\x0aadd-target\x01\x12\x01@\0\0\x0f\x04\0\x07\
+targets\x01\x13\x01@\0\x01\0\x04\0\x0dclear-targets\x01\x14\x01p\x01\x01k\x03\x01\
+@\x04\x06status{\x06reasons\x07headers\x15\x04body\x16\0\x0d\x04\0\x05reply\x01\x17\
+\x01@\x01\x05routes\0\x0d\x04\0\x0aon-failure\x01\x18\x04\0\x08on-reply\x01\x18\x04\
+\0\x09on-branch\x01\x18\x01@\x02\x09any-replyy\x0bfinal-replyy\0\x0d\x04\0\x0cse\
+t-timeouts\x01\x19\x04\0\x06cancel\x01\x0e\x01k{\x01@\0\0\x1a\x04\0\x06status\x01\
 \x1b\x01@\0\0\x7f\x04\0\x0bis-canceled\x01\x1c\x04\0\x09timed-out\x01\x1c\x01ky\x01\
 @\0\0\x1d\x04\0\x06branch\x01\x1e\x03\0\x1aswitchhook:script/tm@0.1.0\x05\x0c\x01\
 B\x0d\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01m\x04\x04none\x05loose\x06st\
