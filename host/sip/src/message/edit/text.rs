@@ -5,7 +5,7 @@ use super::super::index::Span;
 use super::super::token::{cut, is_token, trim};
 use super::super::view::Position;
 use super::list::{Change, Edit};
-use super::{EditError, Edits, Message};
+use super::{EditError, Edits, Message, ROOM};
 
 /// The most bytes of new text, all edits together.
 pub(super) const ARENA_LIMIT: usize = 1 << 24;
@@ -174,12 +174,15 @@ impl Edits {
         Ok(Span::new(start, self.arena.len()))
     }
 
-    pub(super) fn room(&self, more: usize) -> Result<(), EditError> {
+    /// Whether as much more text may come. The first makes room for what follows nearly always.
+    pub(super) fn room(&mut self, more: usize) -> Result<(), EditError> {
         if self.arena.len().saturating_add(more) > ARENA_LIMIT {
-            Err(EditError::TooLong)
-        } else {
-            Ok(())
+            return Err(EditError::TooLong);
         }
+        if self.arena.capacity() == 0 {
+            self.arena.reserve(more.max(ROOM.1));
+        }
+        Ok(())
     }
 }
 
