@@ -20,6 +20,9 @@ pub(crate) const CLEANED_UP: Duration = Duration::from_secs(36);
 /// How long an idle server is looked at.
 const IDLE: Duration = Duration::from_secs(5);
 
+/// How long Kamailio keeps a transaction that has ended, and a little. Its clock stands still while it does.
+const KAMAILIO_KEEPS: Duration = Duration::from_secs(6);
+
 /// A server whose turn has come is looked at so long at a time, until it has nothing left to clean up: when it uses less than
 /// [`AT_REST`] of a processor. Longer than [`RESTLESS`] nobody waits.
 const GLANCE: Duration = Duration::from_secs(1);
@@ -192,7 +195,7 @@ impl Entry {
 
     fn load(&mut self, caller: &Caller, work: Work, pace: Pace, plan: Plan) -> Result<Measured> {
         self.resume();
-        self.settle()?;
+        self.settle(work)?;
         let measured = caller.load(&self.server, work, pace, plan.seconds, plan.warmup)?;
         self.server.pause();
         self.calls += measured.figures.all.completed;
@@ -207,8 +210,12 @@ impl Entry {
     }
 
     /// Waits until it has cleaned up after its last turn.
-    fn settle(&mut self) -> Result<()> {
+    fn settle(&mut self, work: Work) -> Result<()> {
         let begun = Instant::now();
+        let kamailio = matches!(self.course.side, Side::Native | Side::Lua);
+        if kamailio && work.leaves_transactions() && self.calls > 0 {
+            thread::sleep(KAMAILIO_KEEPS);
+        }
         let mut busy = true;
         while busy && begun.elapsed() < RESTLESS {
             let before = self.unasked;
