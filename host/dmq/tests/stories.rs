@@ -181,11 +181,20 @@ fn a_table_is_told_list_by_list() {
     world.run(Duration::from_millis(100));
     let told: Vec<_> = bodies(&world, node(9), "htable")
         .iter()
-        .flat_map(|body| body.split("\"cname\":\"").skip(1))
-        .map(|cell| cell.split('"').next().unwrap().to_owned())
+        .flat_map(|body| texts(body, "cname"))
         .collect();
     assert_eq!(told.len(), 300);
     assert_lists(told.iter().map(|key| key.to_lowercase()));
+}
+
+/// The texts of that key in a body, in order.
+fn texts(body: &str, key: &str) -> impl Iterator<Item = String> {
+    let mark = format!("\"{key}\":\"");
+    let entries = body.split(&mark).skip(1);
+    let texts: Vec<_> = entries
+        .map(|entry| entry.split('"').next().unwrap().to_owned())
+        .collect();
+    texts.into_iter()
 }
 
 /// Of entries in the order in which they are told: those of one list come together.
@@ -217,9 +226,7 @@ fn no_two_messages_of_the_same_lists_are_under_way() {
         assert!(!under_way.is_empty(), "{} are not told", wanted.len());
         let mut parts = Vec::new();
         for body in &under_way {
-            let keys = body.split("\"cname\":\"").skip(1);
-            let keys = keys.map(|cell| cell.split('"').next().unwrap().to_owned());
-            let mut lists: Vec<_> = keys
+            let mut lists: Vec<_> = texts(body, "cname")
                 .inspect(|key| assert!(wanted.remove(key), "{key} is told twice"))
                 .map(|key| dialog::entry_of(key.as_bytes(), 4))
                 .collect();
@@ -251,8 +258,7 @@ fn contacts_are_told_list_by_list_whatever_their_table_calls_them() {
     world.run(Duration::from_millis(100));
     let told: Vec<_> = bodies(&world, node(9), "usrloc")
         .iter()
-        .flat_map(|body| body.split("\"aor\":\"").skip(1))
-        .map(|contact| contact.split('"').next().unwrap().to_owned())
+        .flat_map(|body| texts(body, "aor"))
         .collect();
     assert_eq!(told.len(), 50);
     assert_lists(told.into_iter());
@@ -355,8 +361,7 @@ fn told(
             if !answers(&datagram.2) {
                 continue;
             }
-            let cells = datagram.2.split("\"cname\":\"").skip(1);
-            came.extend(cells.map(|cell| cell.split('"').next().unwrap().to_owned()));
+            came.extend(texts(&datagram.2, "cname"));
             world.strangers.push(datagram);
             answer(world, 0, "200 OK");
             world.strangers.clear();

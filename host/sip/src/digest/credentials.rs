@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::message::{is_lws, is_token_byte, quoted_len, trim, unquote};
+use crate::message::{is_lws, is_token_byte, quoted_len, trim, trim_start, unquote};
 
 /// The most parameters that are read.
 pub(super) const MAX_PARAMS: usize = 32;
@@ -215,13 +215,6 @@ fn pair(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let rest = trim_start(rest);
     let ends = rest.is_empty() || rest.starts_with(b",");
     (!name.is_empty() && ends).then_some((name, value, rest))
-}
-
-fn trim_start(mut bytes: &[u8]) -> &[u8] {
-    while let Some(rest) = strip_lws(bytes) {
-        bytes = rest;
-    }
-    bytes
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub use render::{Placed, render};
 pub use response::{ResponseBuilder, reason_phrase, refuse, response};
 pub(crate) use rough::{RoughField, rough_fields};
 pub use token::{Param, Params, decimal, is_lws, is_token, is_token_byte, trim, unquote};
-pub(crate) use token::{quote, quoted_len, split_value};
+pub(crate) use token::{quote, quoted_len, split_value, trim_start};
 pub use uri::{Scheme, Uri, host_ip, unescape};
 pub use via::{BRANCH_MAGIC, Marks, Rport, Via};
 pub use view::{Field, Fields, Position, Values, View, list_values};
