@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::{debian, guests, micro, run, workspace};
 
@@ -22,13 +22,7 @@ pub(crate) fn bench(args: &[String]) -> Result<()> {
     if args.iter().any(|arg| arg == "--help" || arg == "-h") {
         return run::run(&mut comparison);
     }
-    let missing = debian::install(debian::BENCH)?;
-    if !missing.is_empty() {
-        bail!(
-            "could not be had from Debian (no apt-get, neither root nor sudo, or not in its archive): {}",
-            missing.join(", ")
-        );
-    }
+    debian::need(debian::BENCH)?;
     guests::build(&GUESTS.map(str::to_owned))?;
     if !args.iter().any(|arg| arg.starts_with("--daemon")) {
         let daemon = run::built("switchhook", "switchhook")?;

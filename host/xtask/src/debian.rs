@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::run;
 
@@ -100,6 +100,17 @@ pub(crate) fn compiler() -> Result<()> {
             "a C compiler and linker are needed: install build-essential (or what your system calls it)"
         );
     }
+    Ok(())
+}
+
+/// Install those that are missing; an error names those that could not be had.
+pub(crate) fn need(packages: &[Package<'_>]) -> Result<()> {
+    let missing = install(packages)?;
+    ensure!(
+        missing.is_empty(),
+        "could not be had from Debian (no apt-get, neither root nor sudo, or not in its archive): {}",
+        missing.join(", ")
+    );
     Ok(())
 }
 

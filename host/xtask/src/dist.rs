@@ -21,12 +21,7 @@ const GUESTS: [&str; 3] = ["default", "trunk", "sink"];
 /// Builds it and says where it is.
 pub(crate) fn dist() -> Result<()> {
     debian::compiler()?;
-    let missing = debian::install(debian::BENCH)?;
-    ensure!(
-        missing.is_empty(),
-        "the load needs what the comparison needs, of which could not be had from Debian: {}",
-        missing.join(", ")
-    );
+    debian::need(debian::BENCH)?;
     let rustc = Rustc::asked()?;
     let profdata = rustc.profdata()?;
     let dir = workspace::target().join("dist");

@@ -107,12 +107,7 @@ fn task(task: Task) -> anyhow::Result<()> {
         Task::Fuzz { seconds, target } => fuzz::fuzz(seconds, target.as_deref(), 0),
         Task::Soak { seconds } => suite::soak(seconds),
         Task::Tools => {
-            let missing = debian::install(debian::TESTS)?;
-            anyhow::ensure!(
-                missing.is_empty(),
-                "could not install from Debian: {}",
-                missing.join(", ")
-            );
+            debian::need(debian::TESTS)?;
             tools::python()?;
             tools::componentize_qjs().map(drop)
         }

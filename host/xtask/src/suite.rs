@@ -187,13 +187,7 @@ impl Suite<'_> {
 }
 
 fn install() -> Result<()> {
-    let missing = debian::install(debian::TESTS)?;
-    ensure!(
-        missing.is_empty(),
-        "could not be had from Debian (no apt-get, neither root nor sudo, or not in its archive): {}",
-        missing.join(", ")
-    );
-    Ok(())
+    debian::need(debian::TESTS)
 }
 
 fn fmt() -> Result<()> {

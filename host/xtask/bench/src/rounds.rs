@@ -20,7 +20,7 @@ pub(crate) const CLEANED_UP: Duration = Duration::from_secs(36);
 /// How long an idle server is looked at.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// How long Kamailio keeps a transaction that has ended, and a little. Its clock stands still while it does.
+/// How long Kamailio keeps a transaction that has ended, and a little. Its clock stands still while it is stopped.
 const KAMAILIO_KEEPS: Duration = Duration::from_secs(6);
 
 /// A server whose turn has come is looked at so long at a time, until it has nothing left to clean up: when it uses less than
@@ -105,8 +105,6 @@ pub(crate) fn compare(
     }
     for entry in &mut entries {
         entry.course.memory_after = entry.server.memory();
-    }
-    for entry in &mut entries {
         entry.resume();
     }
     if plan.clean_up {
